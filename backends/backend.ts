@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { TSClusterSpec } from '../api/tscluster.ts';
+import type { MachineAddress, TSMachineSpec } from '../api/tsmachine.ts';
+import type { Ctx } from '../runtime/context.ts';
+
+/**
+ * What a backend may know of a machine: plain data, no Kubernetes object. Names identify the TSMachine and the Cluster
+ * for tags and messages; they never identify the instance (IM-15), the client token and the providerID do.
+ */
+export interface MachineFacts {
+  readonly namespace: string;
+  readonly name: string;
+  readonly clusterName: string;
+  /** The machine carries the control plane label (IM-11). */
+  readonly controlPlane: boolean;
+  /** Kubernetes version with a leading `v`, where the owner says one. */
+  readonly version: string | undefined;
+  /** Placement that the owner asked for (IM-3). */
+  readonly failureDomain: string | undefined;
+  /** `spec.providerID`: set once, identical to the Node's (IM-2). */
+  readonly providerID: string | undefined;
+  /** The create intent that was read back from the API server; without one nothing was ever created for this machine. */
+  readonly intent: CreateIntent | undefined;
+  readonly spec: TSMachineSpec;
+  /** `undefined` while deleting a machine whose TSCluster is gone. */
+  readonly cluster: TSClusterSpec | undefined;
+}
+
+/**
+ * The promise to make at most one instance: stored in `spec.createIntent` before the first side effect (invariants 1 and 2).
+ * The same token always means the same instance, also after a move to another management cluster.
+ */
+export interface CreateIntent {
+  /** Counts instances that were proven to have made nothing; starts at 1. */
+  readonly attempt: number;
+  /** Unique to this attempt; the backend's idempotency key. */
+  readonly clientToken: string;
+  /** SHA-256, hex, of everything that is sent with the create call. */
+  readonly requestHash: string;
+}
+
+/** The bootstrap data secret's two keys (IM-9). Never logged. */
+export interface BootstrapData {
+  readonly format: 'cloud-config' | 'ignition';
+  readonly value: Buffer;
+}
+
+/** What is there. `absent` is a positive answer of the backend, never a failed look-up (those throw). */
+export type Observed =
+  | { readonly state: 'absent' }
+  | {
+      readonly state: 'pending' | 'running' | 'stopped' | 'failed';
+      /** Known as soon as the instance exists. */
+      readonly providerID: string;
+      readonly addresses: readonly MachineAddress[];
+      /** Where the instance really is (IM-3b). */
+      readonly failureDomain: string | undefined;
+      /** One line for people: what it waits for, or why it failed or stopped. */
+      readonly message: string;
+      /** When it is worth to look again; the controller's default otherwise. */
+      readonly pollMs?: number;
+    };
+
+/** Answer of {@link MachineBackend.destroy}. `gone` only with positive proof (invariant 5). */
+export type Destroyed =
+  { readonly state: 'gone' } | { readonly state: 'inProgress'; readonly message: string; readonly pollMs?: number };
+
+/**
+ * One infrastructure. All calls are idempotent, bounded by `ctx.signal`, and none waits. Errors are classified here, once:
+ * TransientError, TerminalError(reason, message).
+ */
+export interface MachineBackend {
+  /** Read only. Looks up by providerID where known, else by the intent's client token. */
+  observe(ctx: Ctx, machine: MachineFacts): Promise<Observed>;
+  /** Starts the machine and returns. Replaying the same intent is harmless and makes nothing new. */
+  create(ctx: Ctx, machine: MachineFacts, intent: CreateIntent, bootstrapData: BootstrapData): Promise<void>;
+  /** Starts the end of the machine, or says how far it is. Needs no bootstrap data and no cluster. */
+  destroy(ctx: Ctx, machine: MachineFacts): Promise<Destroyed>;
+}
+
+/** Finds the backend of a machine. Throws TerminalError when this manager does not carry it. */
+export interface Backends {
+  for(spec: TSMachineSpec): MachineBackend;
+}
