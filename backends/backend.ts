@@ -78,7 +78,21 @@ export interface MachineBackend {
   destroy(ctx: Ctx, machine: MachineFacts): Promise<Destroyed>;
 }
 
-/** Finds the backend of a machine. Throws TerminalError when this manager does not carry it. */
+/**
+ * Optional capability: one call per account tells which machines changed, so that a converged fleet is watched without a call
+ * per machine (invariant 12). It only speeds waking up: what is true is what `observe` says.
+ */
+export interface ChangeFeed {
+  /** `cursor` is '' at first, which answers no machines and where to go on from. A cursor that is too old throws TransientError. */
+  changes(ctx: Ctx, cursor: string): Promise<Changes>;
+}
+
+export interface Changes {
+  readonly cursor: string;
+  readonly machines: readonly { readonly namespace: string; readonly name: string }[];
+}
+
+/** Finds the backend of a machine. One that this manager does not carry is answered by one whose calls throw TerminalError. */
 export interface Backends {
   for(spec: TSMachineSpec): MachineBackend;
 }

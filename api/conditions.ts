@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Types of the conditions that this provider writes. */
+export const ConditionType = {
+  /** Sums the others up; core mirrors it (IC-7, IM-7). */
+  Ready: 'Ready',
+  /** TSMachine: the instance runs. */
+  InstanceReady: 'InstanceReady',
+  /** TSCluster: the control plane endpoint is known. */
+  ControlPlaneEndpointReady: 'ControlPlaneEndpointReady',
+  Deleting: 'Deleting',
+  Paused: 'Paused',
+} as const;
+
+/** A condition type of this provider. */
+export type ConditionType = (typeof ConditionType)[keyof typeof ConditionType];
+
+/** Reasons of conditions and events: programs compare them, so they never change their meaning. */
+export const Reason = {
+  // Summary and lifecycle.
+  Ready: 'Ready',
+  NotReady: 'NotReady',
+  Paused: 'Paused',
+  NotPaused: 'NotPaused',
+  Deleting: 'Deleting',
+  NotDeleting: 'NotDeleting',
+  DeletionFailed: 'DeletionFailed',
+  InternalError: 'InternalError',
+
+  // Waiting for others: a watch wakes us.
+  WaitingForClusterInfrastructure: 'WaitingForClusterInfrastructure',
+  WaitingForBootstrapData: 'WaitingForBootstrapData',
+  WaitingForControlPlaneEndpoint: 'WaitingForControlPlaneEndpoint',
+  WaitingForMachines: 'WaitingForMachines',
+
+  // Input that a person has to mend.
+  BootstrapDataMissing: 'BootstrapDataMissing',
+  BootstrapDataInvalid: 'BootstrapDataInvalid',
+  KubeconfigInvalid: 'KubeconfigInvalid',
+
+  // The endpoint.
+  EndpointReady: 'EndpointReady',
+
+  // The instance.
+  InstanceUnknown: 'InstanceUnknown',
+  InstanceCreating: 'InstanceCreating',
+  InstancePending: 'InstancePending',
+  InstanceRunning: 'InstanceRunning',
+  InstanceStopped: 'InstanceStopped',
+  InstanceFailed: 'InstanceFailed',
+  InstanceMissing: 'InstanceMissing',
+  InstanceDeleting: 'InstanceDeleting',
+  InstanceDeleted: 'InstanceDeleted',
+  DuplicateInstances: 'DuplicateInstances',
+  Throttled: 'Throttled',
+} as const;
+
+/** A reason of this provider. */
+export type Reason = (typeof Reason)[keyof typeof Reason];

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+import { CLUSTER_API_GROUP, type Cluster, type Machine, type Node, type Secret } from './cluster-api.ts';
+import type { ApiObject } from './meta.ts';
+import type { TSCluster } from './tscluster.ts';
+import type { TSClusterTemplate } from './tsclustertemplate.ts';
+import type { TSMachine } from './tsmachine.ts';
+import type { TSMachineTemplate } from './tsmachinetemplate.ts';
+
+/** How a kind is reached on the API server; `shape` is never set, it carries `T` for the type checker. */
+export interface Kind<T extends ApiObject = ApiObject> {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly plural: string;
+  readonly namespaced: boolean;
+  readonly shape?: T;
+}
+
+/** Group of every kind of this provider (GEN-3). */
+export const INFRASTRUCTURE_GROUP = 'infrastructure.cluster.x-k8s.io';
+
+/** The one version that is served and stored (0.4). */
+export const API_VERSION = 'v1alpha1';
+
+const OURS = `${INFRASTRUCTURE_GROUP}/${API_VERSION}`;
+const CORE = `${CLUSTER_API_GROUP}/v1beta2`;
+
+/** The InfraCluster. */
+export const TSClusterKind: Kind<TSCluster> = namespaced(OURS, 'TSCluster', 'tsclusters');
+
+/** The InfraClusterTemplate. */
+export const TSClusterTemplateKind: Kind<TSClusterTemplate> = namespaced(
+  OURS,
+  'TSClusterTemplate',
+  'tsclustertemplates',
+);
+
+/** The InfraMachine. */
+export const TSMachineKind: Kind<TSMachine> = namespaced(OURS, 'TSMachine', 'tsmachines');
+
+/** The InfraMachineTemplate. */
+export const TSMachineTemplateKind: Kind<TSMachineTemplate> = namespaced(
+  OURS,
+  'TSMachineTemplate',
+  'tsmachinetemplates',
+);
+
+/** Core's Cluster. */
+export const ClusterKind: Kind<Cluster> = namespaced(CORE, 'Cluster', 'clusters');
+
+/** Core's Machine. */
+export const MachineKind: Kind<Machine> = namespaced(CORE, 'Machine', 'machines');
+
+/** `v1.Secret`. */
+export const SecretKind: Kind<Secret> = namespaced('v1', 'Secret', 'secrets');
+
+/** `v1.Node`, in workload clusters. */
+export const NodeKind: Kind<Node> = { apiVersion: 'v1', kind: 'Node', plural: 'nodes', namespaced: false };
+
+function namespaced<T extends ApiObject>(apiVersion: string, kind: string, plural: string): Kind<T> {
+  return { apiVersion, kind, plural, namespaced: true };
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** On every object of a cluster: the name of the Cluster (GEN-16). */
+export const CLUSTER_NAME_LABEL = 'cluster.x-k8s.io/cluster-name';
+
+/** On control plane Machines; counts by its presence, its value is empty (IM-11, PIT-31). */
+export const CONTROL_PLANE_LABEL = 'cluster.x-k8s.io/control-plane';
+
+/** Which manager serves an object, where several run (GEN-15). */
+export const WATCH_FILTER_LABEL = 'cluster.x-k8s.io/watch-filter';
+
+/** On everything that a provider installs (CTL-3). */
+export const PROVIDER_LABEL = 'cluster.x-k8s.io/provider';
+
+/** The value of {@link PROVIDER_LABEL} for the infrastructure provider (CTL-2). */
+export const INFRASTRUCTURE_PROVIDER = 'infrastructure-ts-provider';
+
+/** On a CRD: which of its versions speak the v1beta2 contract (GEN-5). */
+export const CONTRACT_LABEL = 'cluster.x-k8s.io/v1beta2';
+
+/** Pauses one object, with any value (GEN-10). */
+export const PAUSED_ANNOTATION = 'cluster.x-k8s.io/paused';
+
+/** On an InfraCluster that somebody else fulfils, with any value (IC-10). */
+export const MANAGED_BY_ANNOTATION = 'cluster.x-k8s.io/managed-by';
+
+/** Holds clusterctl move back while something runs that another manager could not resume (CTL-M4). */
+export const BLOCK_MOVE_ANNOTATION = 'clusterctl.cluster.x-k8s.io/block-move';
+
+/** On an object that clusterctl deletes because it lives on elsewhere now (CTL-M4). */
+export const DELETE_FOR_MOVE_ANNOTATION = 'clusterctl.cluster.x-k8s.io/delete-for-move';
+
+/** On a TSCluster from before machines may build on it until they are gone (IC-11). */
+export const TSCLUSTER_FINALIZER = 'tscluster.infrastructure.cluster.x-k8s.io';
+
+/** On a TSMachine from before its instance may exist until it is verifiably gone (IM-12). */
+export const TSMACHINE_FINALIZER = 'tsmachine.infrastructure.cluster.x-k8s.io';

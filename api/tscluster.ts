@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+import Type, { type Static } from 'typebox';
+import { InMemoryClusterSpecSchema } from './inmemory.ts';
+import {
+  type ApiObject,
+  ConditionsSchema,
+  InitializationSchema,
+  ObservedGenerationSchema,
+  rules,
+  type ValidationRule,
+} from './meta.ts';
+
+const EndpointSchema = Type.Object(
+  {
+    host: Type.Optional(
+      Type.String({
+        description: 'DNS name or IP address of the control plane.',
+        minLength: 1,
+        maxLength: 512,
+      }),
+    ),
+    port: Type.Optional(
+      Type.Integer({
+        description: 'TCP port of the control plane.',
+        format: 'int32',
+        minimum: 1,
+        maximum: 65535,
+      }),
+    ),
+  },
+  {
+    description:
+      'Where the API server of the cluster answers. Leave it out until it is known; fixed once host and port are set.',
+    minProperties: 1,
+  },
+);
+
+/** Host and port of a control plane; unknown parts are absent, never empty (IC-2). */
+export type Endpoint = Static<typeof EndpointSchema>;
+
+/** The fields that TSCluster and TSClusterTemplate share; the rules differ. */
+export const clusterSpecFields = {
+  controlPlaneEndpoint: Type.Optional(EndpointSchema),
+  controlPlaneLoadBalancer: Type.Optional(
+    Type.Object(
+      {
+        type: Type.Optional(
+          Type.Enum(['External'], {
+            description:
+              'External (also when absent): somebody else makes the endpoint and writes it here or on the Cluster.',
+          }),
+        ),
+      },
+      { description: 'Who makes the control plane endpoint.', minProperties: 1 },
+    ),
+  ),
+  inMemory: Type.Optional(InMemoryClusterSpecSchema),
+};
+
+/** Core copies the endpoint once and never again (IC-2), and certificates carry it: a later change could only mislead. */
+const fixedEndpoint: ValidationRule = {
+  rule:
+    '!has(oldSelf.controlPlaneEndpoint) || !has(oldSelf.controlPlaneEndpoint.host) || ' +
+    '!has(oldSelf.controlPlaneEndpoint.port) || ' +
+    '(has(self.controlPlaneEndpoint) && self.controlPlaneEndpoint == oldSelf.controlPlaneEndpoint)',
+  message:
+    'controlPlaneEndpoint is fixed once host and port are set: make a new Cluster for another endpoint',
+  fieldPath: '.controlPlaneEndpoint',
+};
+
+/** Schema of {@link TSClusterSpec}. */
+export const TSClusterSpecSchema = Type.Object(clusterSpecFields, {
+  description: 'Settings of every backend that the cluster uses, and who makes its endpoint.',
+  default: {},
+  ...rules(fixedEndpoint),
+});
+
+/** Desired state of the infrastructure that the machines of a cluster share. */
+export type TSClusterSpec = Static<typeof TSClusterSpecSchema>;
+
+const FailureDomainSchema = Type.Object(
+  {
+    name: Type.String({ description: 'Name of the failure domain.', minLength: 1, maxLength: 256 }),
+    controlPlane: Type.Optional(
+      Type.Boolean({ description: 'Whether control plane machines may be placed here.' }),
+    ),
+    attributes: Type.Optional(
+      Type.Record(Type.String(), Type.String(), { description: 'What else the backend knows of it.' }),
+    ),
+  },
+  { description: 'One failure domain.' },
+);
+
+/** A failure domain as core reads it (IC-3). */
+export type FailureDomain = Static<typeof FailureDomainSchema>;
+
+/** Schema of {@link TSClusterStatus}. */
+export const TSClusterStatusSchema = Type.Object(
+  {
+    initialization: Type.Optional(InitializationSchema),
+    failureDomains: Type.Optional(
+      Type.Array(FailureDomainSchema, {
+        description: 'Failure domains that Cluster API may place machines in, sorted by name.',
+        minItems: 1,
+        maxItems: 100,
+        'x-kubernetes-list-type': 'map',
+        'x-kubernetes-list-map-keys': ['name'],
+      }),
+    ),
+    conditions: Type.Optional(ConditionsSchema),
+    observedGeneration: Type.Optional(ObservedGenerationSchema),
+  },
+  { description: 'What was observed. Can be lost and is found again (GEN-18).' },
+);
+
+/** Observed state of the infrastructure of a cluster. */
+export type TSClusterStatus = Static<typeof TSClusterStatusSchema>;
+
+/** The InfraCluster of ts-provider (IC-1). The API server fills in an absent spec with `{}`. */
+export interface TSCluster extends ApiObject {
+  spec: TSClusterSpec;
+  status?: TSClusterStatus;
+}

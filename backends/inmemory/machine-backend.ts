@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { InMemoryFailures } from '../../api/inmemory.ts';
+import { parseProviderID } from '../../api/provider-id.ts';
+import type { Ctx } from '../../runtime/context.ts';
+import { TerminalError, TransientError } from '../../runtime/errors.ts';
+import type { BootstrapData, ChangeFeed, CreateIntent, MachineBackend, MachineFacts, Observed } from '../backend.ts';
+import type { InMemoryCloud } from './cloud.ts';
+import { chooseFailureDomain } from './failure-domain.ts';
+import type { Instance, Rehearsal } from './instance.ts';
+
+/** What a Node reports where the machine says nothing. */
+const DEFAULT_CAPACITY = { cpu: '4', memory: '8Gi' };
+
+/** As a cloud would ask a caller that is too eager. */
+const THROTTLE_RETRY_MS = 1_000;
+
+/** The change feed tells of every change; polling is what is left when it does not run. */
+const POLL_MS = 30_000;
+
+/**
+ * Machines that exist in a database only (design, decision 9). `observe` also hands the machine's `failures` to the
+ * simulator: they are its remote control, not part of what is observed.
+ */
+export function createInMemoryBackend(cloud: InMemoryCloud): MachineBackend & ChangeFeed {
+  return {
+    observe: (ctx, machine) =>
+      call(ctx, 'observe', () => {
+        throttle(machine, machine.intent?.clientToken);
+        const instance = lookUp(machine);
+        if (instance === undefined || instance.state === 'terminated') return { state: 'absent' };
+        cloud.rehearse(instance, rehearsalOf(machine));
+        return observed(cloud.find({ id: instance.id }) ?? instance, ctx.clock.now().getTime());
+      }),
+
+    create: (ctx, machine, intent, bootstrapData) =>
+      call(ctx, 'create', () => {
+        checkInput(machine, intent, bootstrapData);
+        throttle(machine, intent.clientToken);
+        const instance = cloud.run({
+          clientToken: intent.clientToken,
+          requestHash: intent.requestHash,
+          namespace: machine.namespace,
+          name: machine.name,
+          clusterName: machine.clusterName,
+          controlPlane: machine.controlPlane,
+          version: machine.version,
+          failureDomain: chooseFailureDomain(machine, intent.clientToken),
+          capacity: { ...DEFAULT_CAPACITY, ...machine.spec.inMemory?.capacity },
+          rehearsal: rehearsalOf(machine),
+          bootstrapData,
+        });
+        if (instance.state !== 'terminated') return;
+        const message = `Instance ${instance.providerID}, which this create intent made, was terminated; delete the Machine to have it replaced`;
+        throw new TerminalError('InstanceTerminated', message);
+      }),
+
+    destroy: (ctx, machine) =>
+      call(ctx, 'destroy', () => {
+        throttle(machine, machine.intent?.clientToken);
+        const instance = lookUp(machine);
+        if (instance !== undefined) cloud.terminate(instance.id);
+        // The database has the last word: no row, or a tombstone, is proof (invariant 5).
+        return { state: 'gone' };
+      }),
+
+    changes: (ctx, cursor) => call(ctx, 'changes', () => cloud.changes(cursor)),
+  };
+
+  function lookUp(machine: MachineFacts): Instance | undefined {
+    if (machine.providerID === undefined) {
+      return machine.intent === undefined ? undefined : cloud.find({ clientToken: machine.intent.clientToken });
+    }
+    const parsed = parseProviderID(machine.providerID);
+    if (parsed?.backend === 'inMemory') return cloud.find({ id: parsed.instanceID });
+    const message = `spec.providerID ${machine.providerID} is none of the in-memory backend; delete the Machine to have it replaced`;
+    throw new TerminalError('ProviderIDInvalid', message);
+  }
+
+  function throttle(machine: MachineFacts, clientToken: string | undefined): void {
+    const limit = failuresOf(machine).throttledCalls ?? 0;
+    const caller = clientToken ?? machine.providerID ?? `${machine.namespace}/${machine.name}`;
+    if (!cloud.throttle(caller, limit)) return;
+    const message = 'The in-memory backend is throttled, as failures.throttledCalls asks';
+    throw new TransientError(message, { retryAfterMs: THROTTLE_RETRY_MS });
+  }
+
+  /** The backend's edge: counts the call, ends an aborted one and classifies what comes out of the database. */
+  async function call<T>(ctx: Ctx, verb: string, work: () => T): Promise<T> {
+    if (ctx.signal.aborted) throw new TransientError('The call was cut off', { cause: ctx.signal.reason });
+    cloud.count(verb);
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof TerminalError || error instanceof TransientError) throw error;
+      throw new TransientError('The instance database did not answer', { cause: error });
+    }
+  }
+}
+
+function checkInput(machine: MachineFacts, intent: CreateIntent, bootstrapData: BootstrapData): void {
+  if (machine.spec.inMemory === undefined) {
+    throw new TerminalError('InvalidMachine', 'The in-memory backend needs spec.inMemory; {} is enough');
+  }
+  if (intent.clientToken === '' || intent.requestHash === '') {
+    throw new TerminalError('InvalidMachine', 'The create intent has no client token or no request hash');
+  }
+  if (bootstrapData.value.length === 0) {
+    throw new TerminalError('BootstrapDataInvalid', 'The bootstrap data is empty; delete the Machine to have it replaced');
+  }
+}
+
+function failuresOf(machine: MachineFacts): InMemoryFailures {
+  return { ...machine.cluster?.inMemory?.failures, ...machine.spec.inMemory?.failures };
+}
+
+/** The machine's settings, else the cluster's, else none. */
+function rehearsalOf(machine: MachineFacts): Rehearsal {
+  const { neverBoots, provisioningError, diesAfterSeconds } = failuresOf(machine);
+  const delaySeconds = machine.spec.inMemory?.bootDelaySeconds ?? machine.cluster?.inMemory?.bootDelaySeconds ?? 0;
+  return {
+    bootDelayMs: delaySeconds * 1000,
+    ...(neverBoots === true && { neverBoots }),
+    ...(provisioningError !== undefined && { provisioningError }),
+    ...(diesAfterSeconds !== undefined && { diesAfterMs: diesAfterSeconds * 1000 }),
+  };
+}
+
+function observed(instance: Instance, nowMs: number): Observed {
+  const { providerID, addresses, failureDomain } = instance;
+  const seen = { providerID, addresses, failureDomain };
+  switch (instance.state) {
+    case 'pending':
+      return { state: 'pending', ...seen, message: pendingMessage(instance), pollMs: pollMs(instance, nowMs) };
+    // The machine is up: whether its guest joins the cluster is not the infrastructure's question (IM-10).
+    case 'booting':
+    case 'running':
+      return { state: 'running', ...seen, message: instance.message };
+    case 'failed':
+    case 'stopped':
+      return { state: instance.state, ...seen, message: instance.message };
+    case 'terminated':
+      return { state: 'absent' };
+  }
+}
+
+function pendingMessage(instance: Instance): string {
+  if (instance.bootAtMs === undefined) return 'The instance never boots, as failures.neverBoots asks';
+  return `The instance boots, which takes ${instance.rehearsal.bootDelayMs / 1000} s`;
+}
+
+function pollMs(instance: Instance, nowMs: number): number {
+  if (instance.bootAtMs === undefined) return POLL_MS;
+  return Math.min(Math.max(instance.bootAtMs - nowMs, 1_000), POLL_MS);
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+import { CLUSTER_API_GROUP, type Cluster, type Machine } from '../api/cluster-api.ts';
+import { ClusterKind, MachineKind } from '../api/kinds.ts';
+import { CLUSTER_NAME_LABEL } from '../api/labels.ts';
+import type { Cache } from '../runtime/informer.ts';
+import { groupOf, type KubeObject, type ObjectName } from '../runtime/object.ts';
+
+/**
+ * The name of the owner of a core kind (IC-12, IM-8). The version in the reference is ignored: core upgrades its API
+ * without rewriting references. Owners live in the object's namespace (GEN-9).
+ */
+export function ownerName(object: KubeObject, kind: 'Cluster' | 'Machine'): ObjectName | undefined {
+  const owner = object.metadata.ownerReferences?.find(
+    (reference) => reference.kind === kind && groupOf(reference.apiVersion) === CLUSTER_API_GROUP,
+  );
+  return owner && { namespace: object.metadata.namespace ?? '', name: owner.name };
+}
+
+/** The Machine that owns an InfraMachine, if core has set it and it still exists. */
+export function ownerMachine(cache: Cache, object: KubeObject): Machine | undefined {
+  const name = ownerName(object, 'Machine');
+  return name && cache.get(MachineKind, name);
+}
+
+/** The Cluster that owns an InfraCluster, if core has set it and it still exists. */
+export function ownerCluster(cache: Cache, object: KubeObject): Cluster | undefined {
+  const name = ownerName(object, 'Cluster');
+  return name && cache.get(ClusterKind, name);
+}
+
+/** The Cluster of a machine: its Machine's, else (the Machine may be gone while deleting) the one its label names. */
+export function clusterOfMachine(cache: Cache, object: KubeObject, machine: Machine | undefined): Cluster | undefined {
+  const name = machine?.spec.clusterName ?? object.metadata.labels?.[CLUSTER_NAME_LABEL];
+  if (name === undefined) return undefined;
+  return cache.get(ClusterKind, { namespace: object.metadata.namespace ?? '', name });
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Cluster } from '../api/cluster-api.ts';
+import { CLUSTER_NAME_LABEL } from '../api/labels.ts';
+import type { InformerEvent } from '../runtime/informer.ts';
+import type { KubeObject } from '../runtime/object.ts';
+
+/** Name of the index over provider objects by the Cluster that their label names; values come from {@link byCluster}. */
+export const CLUSTER_INDEX = 'cluster';
+
+/** Index function: `namespace/cluster`, from the label that core sets on everything it references (GEN-16). */
+export function byCluster(object: KubeObject): readonly string[] {
+  const cluster = object.metadata.labels?.[CLUSTER_NAME_LABEL];
+  return cluster === undefined ? [] : [`${object.metadata.namespace ?? ''}/${cluster}`];
+}
+
+/** Whether a change of the Cluster is one that provider objects wait for: unpause, infrastructure provisioned, endpoint. */
+export function infraWakeUp(event: InformerEvent<Cluster>): boolean {
+  if (event.type !== 'update') return true;
+  const { previous, object } = event;
+  return (
+    previous.spec?.paused !== object.spec?.paused ||
+    previous.status?.initialization?.infrastructureProvisioned !== object.status?.initialization?.infrastructureProvisioned ||
+    previous.spec?.controlPlaneEndpoint?.host !== object.spec?.controlPlaneEndpoint?.host ||
+    previous.spec?.controlPlaneEndpoint?.port !== object.spec?.controlPlaneEndpoint?.port
+  );
+}

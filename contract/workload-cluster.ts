@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Secret } from '../api/cluster-api.ts';
+import { SecretKind } from '../api/kinds.ts';
+import type { Client } from '../runtime/client.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Ctx } from '../runtime/context.ts';
+import { errorMessage, TerminalError } from '../runtime/errors.ts';
+
+/** A Cluster by name, as the owner of a workload cluster's API. */
+export interface ClusterName {
+  readonly namespace: string;
+  readonly clusterName: string;
+}
+
+/** Clients of workload clusters, made from the `<cluster>-kubeconfig` Secret (CP-11). */
+export interface WorkloadClusters {
+  /**
+   * `undefined` while the Secret does not exist yet. Throws TerminalError(KubeconfigInvalid) naming the Secret and the key when
+   * it cannot be used. The content never reaches a message.
+   */
+  connect(ctx: Ctx, cluster: ClusterName): Promise<Client | undefined>;
+}
+
+interface Entry {
+  readonly client: Client;
+  readonly resourceVersion: string;
+  readonly checkedAt: number;
+}
+
+/** Kubeconfigs are renewed about twice a year (KCP-5): looking once a minute follows them and costs a read per cluster. */
+const RECHECK_MS = 60_000;
+
+/** The control plane provider writes the same data under this key for every kind of cluster. */
+const KUBECONFIG_KEY = 'value';
+
+/** Keeps one client per workload cluster. `clientFrom` turns kubeconfig text into a client and throws when it cannot. */
+export function createWorkloadClusters(deps: {
+  readonly client: Client;
+  readonly clock: Clock;
+  readonly clientFrom: (kubeconfig: string) => Client;
+}): WorkloadClusters {
+  const entries = new Map<string, Entry>();
+  return {
+    async connect(ctx, cluster) {
+      const key = `${cluster.namespace}/${cluster.clusterName}`;
+      const nowMs = deps.clock.now().getTime();
+      const known = entries.get(key);
+      if (known !== undefined && nowMs - known.checkedAt < RECHECK_MS) return known.client;
+
+      const name = { namespace: cluster.namespace, name: `${cluster.clusterName}-kubeconfig` };
+      const secret = await deps.client.get(SecretKind, name, ctx.signal);
+      if (secret === undefined) {
+        entries.delete(key);
+        return undefined;
+      }
+      const resourceVersion = secret.metadata.resourceVersion ?? '';
+      const client = known?.resourceVersion === resourceVersion ? known.client : usable(key, secret);
+      entries.set(key, { client, resourceVersion, checkedAt: nowMs });
+      return client;
+    },
+  };
+
+  function usable(cluster: string, secret: Secret): Client {
+    try {
+      const encoded = secret.data?.[KUBECONFIG_KEY] ?? '';
+      if (encoded === '') throw new Error(`it has no data under the key "${KUBECONFIG_KEY}"`);
+      return deps.clientFrom(Buffer.from(encoded, 'base64').toString('utf8'));
+    } catch (error) {
+      throw invalid(cluster, secret.metadata.name, error);
+    }
+  }
+}
+
+/** Which Secret, what is wrong, the way out. */
+function invalid(cluster: string, secretName: string, why: unknown): TerminalError {
+  const namespace = cluster.split('/')[0] ?? '';
+  return new TerminalError(
+    'KubeconfigInvalid',
+    `Secret ${namespace}/${secretName} is not a usable kubeconfig: ${errorMessage(why)}. ` +
+      `Delete it to have the control plane provider make it again, or write a kubeconfig under its key "${KUBECONFIG_KEY}"`,
+  );
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Drives one TSCluster to its spec. Phases live in phases.ts, conditions in conditions.ts, what wakes it in watches.ts.
+import { TSClusterKind, TSMachineKind } from '../../api/kinds.ts';
+import { TSCLUSTER_FINALIZER } from '../../api/labels.ts';
+import type { TSCluster } from '../../api/tscluster.ts';
+import { isExternallyManaged } from '../../contract/externally-managed.ts';
+import { ownerCluster } from '../../contract/owners.ts';
+import { pausedMessage } from '../../contract/paused.ts';
+import { runPhases } from '../../contract/phases.ts';
+import { reportPaused } from '../../contract/report-paused.ts';
+import { servedBy } from '../../contract/watch-filter.ts';
+import { byCluster, CLUSTER_INDEX } from '../../contract/watches.ts';
+import type { Client } from '../../runtime/client.ts';
+import type { Reconcile } from '../../runtime/controller.ts';
+import { addFinalizer, hasFinalizer } from '../../runtime/finalizers.ts';
+import type { Cache } from '../../runtime/informer.ts';
+import { keyOf, nameOf } from '../../runtime/object.ts';
+import { patchHelper } from '../../runtime/patch-helper.ts';
+import { done } from '../../runtime/result.ts';
+import { CLUSTER_CONDITIONS, clusterConditions } from './conditions.ts';
+import { DELETE, NORMAL } from './phases.ts';
+import type { ClusterScope } from './scope.ts';
+
+export interface ClusterDeps {
+  readonly client: Client;
+  readonly cache: Cache;
+  /** `--watch-filter` (GEN-15). */
+  readonly watchFilter?: string | undefined;
+}
+
+/** The reconcile function of the TSCluster controller. */
+export function clusterReconciler(deps: ClusterDeps): Reconcile {
+  return async (ctx, name) => {
+    const object = deps.cache.get(TSClusterKind, name);
+    if (object === undefined || !servedBy(deps.watchFilter, object) || isExternallyManaged(object)) return done();
+    const deleting = object.metadata.deletionTimestamp !== undefined;
+    if (deleting && !hasFinalizer(object, TSCLUSTER_FINALIZER)) return done();
+
+    const cluster = ownerCluster(deps.cache, object);
+    // Core sets the owner on the object itself, and our own watch wakes us (IC-12). Deleting needs no owner.
+    if (cluster === undefined && !deleting) return done();
+
+    const log = ctx.log.child({ Cluster: cluster && keyOf(nameOf(cluster)) });
+    const patch = patchHelper({ ...deps, kind: TSClusterKind, object, ownedConditions: CLUSTER_CONDITIONS });
+    const paused = pausedMessage(cluster, object);
+    if (paused !== '') return reportPaused({ object, patch, message: paused, now: ctx.clock.now() });
+
+    // Before anything that machines may build on; deletion then waits for them (IC-11).
+    if (!deleting) addFinalizer(object, TSCLUSTER_FINALIZER);
+    const scope: ClusterScope = { object, cluster, machineNames: () => machineNames(deps.cache, object) };
+    const outcome = await runPhases({ ...ctx, log }, deleting ? DELETE : NORMAL, scope);
+    (object.status ??= {}).conditions = clusterConditions(scope, outcome, ctx.clock.now());
+    await patch.apply({ observedGeneration: outcome.ok });
+    return outcome.settle();
+  };
+}
+
+function machineNames(cache: Cache, object: TSCluster): readonly string[] {
+  return byCluster(object)
+    .flatMap((cluster) => cache.byIndex(TSMachineKind, CLUSTER_INDEX, cluster))
+    .map((machine) => machine.metadata.name)
+    .sort();
+}

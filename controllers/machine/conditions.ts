@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+import { ConditionType, Reason } from '../../api/conditions.ts';
+import type { PhaseOutcome } from '../../contract/phases.ts';
+import { readySummary, type Verdict } from '../../contract/ready-summary.ts';
+import { setCondition } from '../../runtime/conditions.ts';
+import { errorMessage, TerminalError } from '../../runtime/errors.ts';
+import type { Condition } from '../../runtime/object.ts';
+import type { MachineScope } from './scope.ts';
+
+/** The conditions that this controller owns; it sets every one of them on every pass. */
+export const MACHINE_CONDITIONS = [
+  ConditionType.Ready,
+  ConditionType.InstanceReady,
+  ConditionType.Deleting,
+  ConditionType.Paused,
+] as const;
+
+/** Turns facts and outcome into conditions. The only place that decides them; pure. */
+export function machineConditions(scope: MachineScope, outcome: PhaseOutcome, now: Date): Condition[] {
+  const deleting = scope.object.metadata.deletionTimestamp !== undefined;
+  const instance = instanceVerdict(scope, outcome);
+  const removal = deletingVerdict(scope, outcome);
+  const verdicts: [string, Verdict][] = [
+    [ConditionType.Ready, deleting ? { ...removal, status: 'False' } : readySummary([instance])],
+    [ConditionType.InstanceReady, instance],
+    [ConditionType.Deleting, removal],
+    [ConditionType.Paused, { status: 'False', reason: Reason.NotPaused, message: '' }],
+  ];
+  return verdicts.reduce<Condition[]>(
+    (conditions, [type, verdict]) => setCondition(conditions, { type, ...verdict }, now),
+    [...(scope.object.status?.conditions ?? [])],
+  );
+}
+
+function instanceVerdict(scope: MachineScope, outcome: PhaseOutcome): Verdict {
+  if (outcome.error !== undefined) return failureVerdict(scope, outcome.error);
+  if (outcome.waiting !== undefined) {
+    return { status: 'False', reason: outcome.waiting.reason, message: outcome.waiting.message };
+  }
+  return observedVerdict(scope);
+}
+
+/** What the backend saw, once no phase waits or fails. */
+function observedVerdict(scope: MachineScope): Verdict {
+  const { instance } = scope.facts;
+  switch (instance?.state) {
+    case 'running':
+      return { status: 'True', reason: Reason.InstanceRunning, message: '' };
+    case 'stopped':
+      return { status: 'False', reason: Reason.InstanceStopped, message: instance.message };
+    case 'failed':
+      return { status: 'False', reason: Reason.InstanceFailed, message: instance.message };
+    case 'pending':
+      return { status: 'False', reason: Reason.InstancePending, message: instance.message };
+    case 'absent':
+      return missingVerdict(scope);
+    case undefined:
+      return { status: 'Unknown', reason: Reason.InstanceUnknown, message: 'The backend has not been asked yet' };
+  }
+}
+
+/** An instance that had an id is never made again (CTL-M5): whoever owns the Machine decides. */
+function missingVerdict(scope: MachineScope): Verdict {
+  const { providerID } = scope.object.spec;
+  if (providerID === undefined) return { status: 'False', reason: Reason.InstanceDeleting, message: '' };
+  const message = `Instance ${providerID} no longer exists; delete the Machine to have it replaced`;
+  return { status: 'False', reason: Reason.InstanceMissing, message };
+}
+
+/** An error that may heal alone says what failed and leaves the status as it was. */
+function failureVerdict(scope: MachineScope, error: unknown): Verdict {
+  const message = errorMessage(error);
+  if (error instanceof TerminalError) return { status: 'False', reason: error.reason, message };
+  const before = scope.object.status?.conditions?.find((condition) => condition.type === ConditionType.InstanceReady);
+  return { status: before?.status ?? 'Unknown', reason: before?.reason ?? Reason.InstanceUnknown, message };
+}
+
+function deletingVerdict(scope: MachineScope, outcome: PhaseOutcome): Verdict {
+  if (scope.object.metadata.deletionTimestamp === undefined) {
+    return { status: 'False', reason: Reason.NotDeleting, message: '' };
+  }
+  if (outcome.error !== undefined) {
+    return { status: 'True', reason: Reason.DeletionFailed, message: errorMessage(outcome.error) };
+  }
+  return { status: 'True', reason: Reason.InstanceDeleting, message: scope.facts.destroying ?? '' };
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+import { isDeepStrictEqual } from 'node:util';
+import { Reason } from '../../api/conditions.ts';
+import { TSMACHINE_FINALIZER } from '../../api/labels.ts';
+import { SecretKind } from '../../api/kinds.ts';
+import type { BootstrapData } from '../../backends/backend.ts';
+import { hold, next, type Phase, type Step } from '../../contract/phases.ts';
+import type { Client } from '../../runtime/client.ts';
+import type { Ctx } from '../../runtime/context.ts';
+import { TerminalError } from '../../runtime/errors.ts';
+import type { EventRecorder } from '../../runtime/events.ts';
+import { addFinalizer, hasFinalizer, removeFinalizer } from '../../runtime/finalizers.ts';
+import { nextIntent } from './intent.ts';
+import { machineFacts, type MachineScope } from './scope.ts';
+
+/** What phases need of the management cluster. */
+export interface PhaseDeps {
+  readonly client: Client;
+  readonly events: EventRecorder;
+  /** Writes metadata and spec of the scope's object now and reads the answer back into it. */
+  readonly persist: (scope: MachineScope) => Promise<void>;
+}
+
+/** How often to look at a machine that changes by itself, where the backend does not say. */
+const POLL_MS = 10_000;
+/** A Secret by name is not watched (reading all Secrets is more than we need): look again now and then. */
+const SECRET_POLL_MS = 15_000;
+
+/** From nothing to a running instance. */
+export function normalPhases(deps: PhaseDeps): readonly Phase<MachineScope>[] {
+  return [
+    { name: 'observeInstance', role: 'acts', run: observeInstance },
+    { name: 'waitForClusterInfrastructure', role: 'acts', run: waitForClusterInfrastructure },
+    { name: 'readBootstrapData', role: 'acts', run: (ctx, scope) => readBootstrapData(ctx, scope, deps.client) },
+    { name: 'recordIntent', role: 'acts', run: (_ctx, scope) => recordIntent(scope, deps) },
+    { name: 'createInstance', role: 'acts', run: (ctx, scope) => createInstance(ctx, scope, deps.events) },
+    { name: 'reportInstance', role: 'reports', run: (_ctx, scope) => reportInstance(scope) },
+  ];
+}
+
+/** From whatever there is to nothing. Needs no owner, no cluster and no bootstrap data (invariant 7). */
+export function deletePhases(deps: PhaseDeps): readonly Phase<MachineScope>[] {
+  return [
+    { name: 'destroyInstance', role: 'acts', run: (ctx, scope) => destroyInstance(ctx, scope, deps.events) },
+    { name: 'releaseFinalizer', role: 'acts', run: (_ctx, scope) => releaseFinalizer(scope) },
+  ];
+}
+
+/** Nothing was promised and no id is known: nothing can exist, and the backend is not asked. */
+function nothingMade(scope: MachineScope): boolean {
+  return scope.object.spec.createIntent === undefined && scope.object.spec.providerID === undefined;
+}
+
+async function observeInstance(ctx: Ctx, scope: MachineScope): Promise<Step> {
+  scope.facts.instance = nothingMade(scope)
+    ? { state: 'absent' }
+    : await scope.backend.observe(ctx, machineFacts(scope));
+  return next();
+}
+
+/** An instance that exists is served whatever the Cluster says: after a move the Cluster's status comes back late (CTL-M5). */
+function isToBeMade(scope: MachineScope): boolean {
+  return scope.facts.instance?.state === 'absent' && scope.object.spec.providerID === undefined;
+}
+
+function waitForClusterInfrastructure(_ctx: Ctx, scope: MachineScope): Step {
+  if (!isToBeMade(scope) || scope.cluster?.status?.initialization?.infrastructureProvisioned === true) return next();
+  const what = scope.cluster === undefined ? 'the Cluster' : `Cluster ${scope.cluster.metadata.name}`;
+  return hold(Reason.WaitingForClusterInfrastructure, `Waiting for ${what} to have its infrastructure provisioned`);
+}
+
+async function readBootstrapData(ctx: Ctx, scope: MachineScope, client: Client): Promise<Step> {
+  if (!isToBeMade(scope)) return next();
+  const name = scope.machine?.spec.bootstrap?.dataSecretName;
+  if (name === undefined || name === '') {
+    const config = scope.machine?.spec.bootstrap?.configRef;
+    const from = config === undefined ? 'spec.bootstrap.dataSecretName of the Machine' : `${config.kind} ${config.name}`;
+    return hold(Reason.WaitingForBootstrapData, `Waiting for bootstrap data from ${from}`);
+  }
+  const namespace = scope.object.metadata.namespace ?? '';
+  const secret = await client.get(SecretKind, { namespace, name }, ctx.signal);
+  if (secret === undefined) {
+    const message =
+      `Secret ${name}, which spec.bootstrap.dataSecretName of the Machine names, does not exist; ` +
+      'restore it or delete the Machine to have it replaced';
+    return hold(Reason.BootstrapDataMissing, message, SECRET_POLL_MS);
+  }
+  scope.facts.bootstrapData = bootstrapDataOf(name, secret.data ?? {});
+  return next();
+}
+
+/** The payload is passed on unmodified (IM-9). */
+function bootstrapDataOf(name: string, data: Record<string, string>): BootstrapData {
+  const value = Buffer.from(data['value'] ?? '', 'base64');
+  const format = Buffer.from(data['format'] ?? '', 'base64').toString('utf8') || 'cloud-config';
+  if (value.length === 0) throw invalidData(name, 'has nothing under its key "value"');
+  if (format !== 'cloud-config' && format !== 'ignition') {
+    throw invalidData(name, `has the format "${format}" where cloud-config or ignition is known`);
+  }
+  return { format, value };
+}
+
+function invalidData(secret: string, why: string): TerminalError {
+  return new TerminalError(Reason.BootstrapDataInvalid, `Bootstrap data Secret ${secret} ${why}; delete the Machine to have it replaced`);
+}
+
+/** The finalizer and the intent are on the API server, in one write, before the first side effect (invariant 1). */
+async function recordIntent(scope: MachineScope, deps: PhaseDeps): Promise<Step> {
+  if (!isToBeMade(scope) || scope.facts.bootstrapData === undefined) return next();
+  const intent = nextIntent(machineFacts(scope), scope.facts.bootstrapData);
+  if (!isDeepStrictEqual(scope.object.spec.createIntent, intent) || !hasFinalizer(scope.object, TSMACHINE_FINALIZER)) {
+    scope.object.spec.createIntent = intent;
+    addFinalizer(scope.object, TSMACHINE_FINALIZER);
+    await deps.persist(scope);
+  }
+  if (!isDeepStrictEqual(scope.object.spec.createIntent, intent) || !hasFinalizer(scope.object, TSMACHINE_FINALIZER)) {
+    throw new Error('The API server did not keep spec.createIntent and the finalizer; check that the installed CRD is current');
+  }
+  scope.facts.intent = intent;
+  return next();
+}
+
+async function createInstance(ctx: Ctx, scope: MachineScope, events: EventRecorder): Promise<Step> {
+  const { intent, bootstrapData } = scope.facts;
+  if (!isToBeMade(scope) || intent === undefined || bootstrapData === undefined) return next();
+  ctx.log.info({ attempt: intent.attempt }, 'Creating instance');
+  await scope.backend.create(ctx, machineFacts(scope), intent, bootstrapData);
+  events.event(scope.object, { type: 'Normal', reason: 'InstanceCreating', action: 'Create', note: 'Creating the instance' });
+  scope.facts.instance = await scope.backend.observe(ctx, machineFacts(scope));
+  return scope.facts.instance.state === 'absent'
+    ? hold(Reason.InstanceCreating, 'The instance was asked for and is not visible yet', POLL_MS)
+    : next();
+}
+
+/** What the instance says goes to the places that core reads. Identity goes to spec (it survives a move), the rest to status. */
+function reportInstance(scope: MachineScope): Step {
+  const { object, facts } = scope;
+  const instance = facts.instance;
+  if (instance === undefined || instance.state === 'absent') return next();
+  if (object.spec.providerID !== undefined && object.spec.providerID !== instance.providerID) {
+    const message = `The backend answered for instance ${instance.providerID} where spec.providerID is ${object.spec.providerID}`;
+    throw new TerminalError(Reason.DuplicateInstances, `${message}; look at both before deleting either`);
+  }
+  object.spec.providerID = instance.providerID;
+  const status = (object.status ??= {});
+  status.addresses = [...instance.addresses];
+  if (instance.failureDomain !== undefined) status.failureDomain = instance.failureDomain;
+  switch (instance.state) {
+    case 'running':
+      status.initialization = { provisioned: true };
+      return next();
+    case 'pending':
+      return hold(Reason.InstancePending, instance.message, instance.pollMs ?? POLL_MS);
+    case 'stopped':
+    case 'failed':
+      // A change is told by the backend's change feed; there is nothing to hurry for.
+      return next();
+  }
+}
+
+async function destroyInstance(ctx: Ctx, scope: MachineScope, events: EventRecorder): Promise<Step> {
+  if (nothingMade(scope)) return next();
+  const answer = await scope.backend.destroy(ctx, machineFacts(scope));
+  if (answer.state === 'gone') {
+    events.event(scope.object, { type: 'Normal', reason: 'InstanceDeleted', action: 'Delete', note: 'The instance is gone' });
+    return next();
+  }
+  scope.facts.destroying = answer.message;
+  return hold(Reason.InstanceDeleting, answer.message, answer.pollMs ?? POLL_MS);
+}
+
+/** The last write: only with proof that the instance is gone (IM-12, invariant 5). */
+function releaseFinalizer(scope: MachineScope): Step {
+  removeFinalizer(scope.object, TSMACHINE_FINALIZER);
+  return next();
+}

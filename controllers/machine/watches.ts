@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// What wakes a TSMachine. An event that cannot change what we would do wakes nobody: an idle fleet asks its cloud nothing.
+import { isDeepStrictEqual } from 'node:util';
+import type { Cluster, Machine } from '../../api/cluster-api.ts';
+import { ClusterKind, MachineKind, TSMachineKind } from '../../api/kinds.ts';
+import type { TSMachine } from '../../api/tsmachine.ts';
+import { CLUSTER_INDEX, infraWakeUp } from '../../contract/watches.ts';
+import type { WatchMapping } from '../../runtime/controller.ts';
+import type { Cache, InformerEvent } from '../../runtime/informer.ts';
+import { nameOf, type ObjectName } from '../../runtime/object.ts';
+
+/** The watches of the TSMachine controller. */
+export function machineWatches(cache: Cache): readonly WatchMapping[] {
+  return [
+    { kind: TSMachineKind, map: ownEvent } as WatchMapping,
+    { kind: MachineKind, map: machineEvent } as WatchMapping,
+    { kind: ClusterKind, map: (event: InformerEvent<Cluster>) => clusterEvent(cache, event) } as WatchMapping,
+  ];
+}
+
+function ownEvent(event: InformerEvent<TSMachine>): readonly ObjectName[] {
+  if (event.type === 'update' && isDeepStrictEqual(asked(event.previous), asked(event.object))) return [];
+  return [nameOf(event.object)];
+}
+
+/** The object without what this controller itself writes. */
+function asked(object: TSMachine): unknown {
+  const { providerID: _id, createIntent: _intent, ...spec } = object.spec;
+  const { labels, annotations, ownerReferences, deletionTimestamp, uid } = object.metadata;
+  return { spec, labels, annotations, ownerReferences, deletionTimestamp, uid };
+}
+
+/** Core writes a Machine's status often; only its spec concerns us. */
+function machineEvent(event: InformerEvent<Machine>): readonly ObjectName[] {
+  if (event.type === 'update' && event.previous.metadata.generation === event.object.metadata.generation) return [];
+  const reference = event.object.spec.infrastructureRef;
+  if (reference.kind !== TSMachineKind.kind) return [];
+  return [{ namespace: event.object.metadata.namespace ?? '', name: reference.name }];
+}
+
+function clusterEvent(cache: Cache, event: InformerEvent<Cluster>): readonly ObjectName[] {
+  if (!infraWakeUp(event)) return [];
+  const { namespace = '', name } = event.object.metadata;
+  return cache.byIndex(TSMachineKind, CLUSTER_INDEX, `${namespace}/${name}`).map(nameOf);
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Turns TypeBox schemas into the OpenAPI v3 subset that a CustomResourceDefinition accepts.
+
+/** A schema as plain JSON. */
+export type JSONSchema = { readonly [key: string]: unknown };
+
+/** Keys that are copied as they are. Anything else is refused, so that no keyword is lost in silence. */
+const COPIED = new Set([
+  ...['type', 'description', 'format', 'default', 'enum', 'required', 'pattern', 'minimum', 'maximum'],
+  ...['minLength', 'maxLength', 'minItems', 'maxItems', 'minProperties', 'maxProperties'],
+  ...[
+    'x-kubernetes-validations',
+    'x-kubernetes-list-type',
+    'x-kubernetes-list-map-keys',
+    'x-kubernetes-map-type',
+  ],
+]);
+
+/**
+ * A structural schema. `path` names the place in error messages. Throws for a keyword that apiextensions does not know and
+ * for a field without a description.
+ */
+export function toOpenAPI(schema: JSONSchema, path: string): JSONSchema {
+  // What it is and what it means come first: people read these files too.
+  const out: Record<string, unknown> = {
+    type: schema['type'] ?? 'string',
+    description: schema['description'],
+  };
+  for (const [key, value] of Object.entries(schema)) {
+    if (key === 'properties') out[key] = propertiesOf(value as Record<string, JSONSchema>, path);
+    else if (key === 'items') out[key] = toOpenAPI(value as JSONSchema, `${path}[]`);
+    else if (key === 'patternProperties')
+      out['additionalProperties'] = valuesOf(value as Record<string, JSONSchema>);
+    else if (COPIED.has(key)) out[key] = value;
+    else throw new Error(`${path}: a CustomResourceDefinition has no keyword "${key}"`);
+  }
+  if (typeof schema['description'] !== 'string') throw new Error(`${path}: give it a description`);
+  return out;
+}
+
+function propertiesOf(properties: Record<string, JSONSchema>, path: string): JSONSchema {
+  return Object.fromEntries(
+    Object.entries(properties).map(([name, schema]) => [name, toOpenAPI(schema, `${path}.${name}`)]),
+  );
+}
+
+/** TypeBox writes a record as one pattern for all keys; the API server wants the schema of the values. */
+function valuesOf(patterns: Record<string, JSONSchema>): JSONSchema {
+  const [values, ...others] = Object.values(patterns);
+  if (values === undefined || others.length > 0)
+    throw new Error('a record has exactly one schema for its values');
+  return { ...values };
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the test stack is made of, in which version, and from which Go package. A test compares it with the go.mod files.
+
+/** Versions with a leading `v`. The go.mod files beside this file pin the same. */
+export const VERSIONS = {
+  kubernetes: 'v1.36.3',
+  etcd: 'v3.6.8',
+  clusterAPI: 'v1.14.2',
+  certManager: 'v1.21.2',
+} as const;
+
+export type BinaryName =
+  | 'etcd'
+  | 'kube-apiserver'
+  | 'kube-controller-manager'
+  | 'kube-scheduler'
+  | 'kubectl'
+  | 'kubeadm'
+  | 'clusterctl'
+  | 'capi-core'
+  | 'capi-kubeadm-bootstrap'
+  | 'capi-kubeadm-control-plane';
+
+export interface Binary {
+  readonly name: BinaryName;
+  /** Folder beside this file whose go.mod pins the package. */
+  readonly module: 'kubernetes' | 'cluster-api';
+  readonly package: string;
+  readonly version: string;
+  /** Values of `-ldflags -X`: clusterctl and kubectl refuse servers that do not say their version. */
+  readonly stamps: Readonly<Record<string, string>>;
+}
+
+/** In the order in which they are built: the first carries most of the time, the rest share its packages. */
+export const BINARIES: readonly Binary[] = [
+  kubernetes('kube-apiserver'),
+  kubernetes('kube-controller-manager'),
+  kubernetes('kube-scheduler'),
+  kubernetes('kubectl'),
+  kubernetes('kubeadm'),
+  { name: 'etcd', module: 'kubernetes', package: 'go.etcd.io/etcd/server/v3', version: VERSIONS.etcd, stamps: {} },
+  clusterAPI('clusterctl', 'cmd/clusterctl'),
+  clusterAPI('capi-core', 'core'),
+  clusterAPI('capi-kubeadm-bootstrap', 'bootstrap/kubeadm'),
+  clusterAPI('capi-kubeadm-control-plane', 'controlplane/kubeadm'),
+];
+
+function kubernetes(name: BinaryName): Binary {
+  const { major, minor } = majorMinor(VERSIONS.kubernetes);
+  const stamps = Object.fromEntries(
+    ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version'].flatMap((path) => [
+      [`${path}.gitVersion`, VERSIONS.kubernetes],
+      [`${path}.gitMajor`, major],
+      [`${path}.gitMinor`, minor],
+    ]),
+  );
+  const version = VERSIONS.kubernetes;
+  return { name, module: 'kubernetes', package: `k8s.io/kubernetes/cmd/${name}`, version, stamps };
+}
+
+function clusterAPI(name: BinaryName, path: string): Binary {
+  const { major, minor } = majorMinor(VERSIONS.clusterAPI);
+  const prefix = 'sigs.k8s.io/cluster-api/version';
+  return {
+    name,
+    module: 'cluster-api',
+    package: `sigs.k8s.io/cluster-api/${path}`,
+    version: VERSIONS.clusterAPI,
+    stamps: {
+      [`${prefix}.gitVersion`]: VERSIONS.clusterAPI,
+      [`${prefix}.gitMajor`]: major,
+      [`${prefix}.gitMinor`]: minor,
+    },
+  };
+}
+
+function majorMinor(version: string): { major: string; minor: string } {
+  const [major = '', minor = ''] = version.slice(1).split('.');
+  return { major, minor };
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who may import whom (design section 3). A wrong arrow fails here, with the file and the way it should point.
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const root = resolve(import.meta.dirname, '..');
+
+/** Folder -> what of ours its product files may import, besides the folder itself. */
+const ALLOWED: Record<string, readonly string[]> = {
+  api: [],
+  runtime: [],
+  contract: ['api/', 'runtime/'],
+  'backends/inmemory': ['api/', 'backends/backend.ts', ...['errors', 'clock', 'context', 'result'].map((f) => `runtime/${f}.ts`)],
+  'controllers/machine': ['api/', 'contract/', 'runtime/', 'backends/backend.ts'],
+  'controllers/cluster': ['api/', 'contract/', 'runtime/', 'backends/backend.ts'],
+};
+
+/** Packages that only these files may load at run time; types are free. */
+const CARRIERS: Record<string, readonly string[]> = {
+  '@kubernetes/client-node': ['runtime/client.ts', 'runtime/informer.ts', 'runtime/kube-config.ts'],
+  'kubernetes-fluent-client': ['runtime/client.ts', 'runtime/informer.ts'],
+};
+
+const files = ['api', 'runtime', 'contract', 'backends', 'controllers']
+  .flatMap((folder) => sources(join(root, folder)))
+  .map((file) => ({ path: relative(root, file), text: readFileSync(file, 'utf8') }));
+
+describe('imports', () => {
+  it('every product folder has a rule', () => {
+    const folders = new Set(files.map(({ path }) => ruleOf(path)));
+    expect([...folders].filter((folder) => folder === undefined)).toEqual([]);
+    expect(files.length).toBeGreaterThan(20);
+  });
+
+  it.each(Object.keys(ALLOWED))('%s imports only what it may', (folder) => {
+    const wrong = files
+      .filter(({ path }) => ruleOf(path) === folder)
+      .flatMap(({ path, text }) =>
+        imports(text)
+          .filter(({ from }) => from.startsWith('.'))
+          .map(({ from }) => relative(root, resolve(root, dirname(path), from)))
+          .filter((target) => !target.startsWith(`${folder}/`))
+          .filter((target) => !ALLOWED[folder]!.some((allowed) => target.startsWith(allowed)))
+          .map((target) => `${path} -> ${target}`),
+      );
+    expect(wrong).toEqual([]);
+  });
+
+  it.each(Object.keys(CARRIERS))('%s is loaded at run time by its carriers only', (name) => {
+    const wrong = files
+      .filter(({ path }) => !CARRIERS[name]!.includes(path))
+      .filter(({ text }) => imports(text).some((one) => !one.typeOnly && one.from.startsWith(name)))
+      .map(({ path }) => path);
+    expect(wrong).toEqual([]);
+  });
+
+  it('no vague folders, no barrels', () => {
+    const vague = files.filter(({ path }) => /(^|\/)(src|lib|utils?|common|helpers?|index|types)(\/|\.ts$)/.test(path));
+    expect(vague.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('controllers and configuration: only main.ts reads the environment', () => {
+    const readers = files.filter(({ text }) => /process\.(env|argv)/.test(text)).map(({ path }) => path);
+    expect(readers.filter((path) => path !== 'runtime/kube-config.ts')).toEqual([]);
+  });
+});
+
+function ruleOf(path: string): string | undefined {
+  if (/^backends\/[^/]+\.ts$/.test(path)) return 'backends';
+  return Object.keys(ALLOWED).find((folder) => path.startsWith(`${folder}/`));
+}
+
+function sources(folder: string): string[] {
+  return readdirSync(folder).flatMap((entry) => {
+    const path = join(folder, entry);
+    if (statSync(path).isDirectory()) return sources(path);
+    return path.endsWith('.ts') && !path.endsWith('.test.ts') ? [path] : [];
+  });
+}
+
+function imports(text: string): { from: string; typeOnly: boolean }[] {
+  const statement = /^(?:import|export)\s+(type\s)?[^;'"]*?from\s+'([^']+)'|^import\s+'([^']+)'/gm;
+  return [...text.matchAll(statement)].map((match) => ({
+    from: match[2] ?? match[3] ?? '',
+    typeOnly: match[1] !== undefined,
+  }));
+}
