@@ -58,7 +58,10 @@ function parseFlags(args: readonly string[]) {
       namespace: { type: 'string', default: '' },
       'watch-filter': { type: 'string', default: '' },
       'leader-elect': { type: 'string', default: 'false' },
-      'leader-elect-namespace': { type: 'string', default: process.env['POD_NAMESPACE'] ?? 'ts-provider-system' },
+      'leader-elect-namespace': {
+        type: 'string',
+        default: process.env['POD_NAMESPACE'] ?? 'ts-provider-system',
+      },
       'tscluster-concurrency': { type: 'string', default: '10' },
       'tsmachine-concurrency': { type: 'string', default: '50' },
       'in-memory-database': { type: 'string', default: ':memory:' },
@@ -86,7 +89,8 @@ function oneOf<T extends string>(flag: string, value: string, allowed: readonly 
 
 function positive(flag: string, value: string): number {
   const number = Number(value);
-  if (!Number.isInteger(number) || number < 1) throw new Error(`--${flag} is "${value}"; use a whole number from 1`);
+  if (!Number.isInteger(number) || number < 1)
+    throw new Error(`--${flag} is "${value}"; use a whole number from 1`);
   return number;
 }
 
@@ -117,7 +121,8 @@ function inMemory(base: Foundation, database: string) {
   const workloads = createWorkloadClusters({
     client,
     clock,
-    clientFrom: (text) => createClient({ kubeConfig: kubeConfigFromString(text), metrics, target: 'workload' }),
+    clientFrom: (text) =>
+      createClient({ kubeConfig: kubeConfigFromString(text), metrics, target: 'workload' }),
   });
   const simulator = createSimulator({ cloud, workloads, clock, log });
   return { cloud, simulator, backend: createInMemoryBackend(cloud) };
@@ -159,7 +164,10 @@ function build(flags: Flags): Manager {
     ...(flags.leaderElect && { elector: createLeaderElector({ client, clock, log, metrics, lease }) }),
     background: [
       ticker('in-memory-simulator', (ctx) => simulator.tick(ctx)),
-      ticker('in-memory-changes', changeFeedTick(backend, (name) => machines.wake(name))),
+      ticker(
+        'in-memory-changes',
+        changeFeedTick(backend, (name) => machines.wake(name)),
+      ),
       events,
     ],
     controllers: [clusters, machines],
@@ -176,7 +184,8 @@ function listeners(flags: Flags, { informers, metrics }: Foundation) {
 function version(): string {
   // The bundle carries its version; a checkout reads it.
   if (process.env['TS_PROVIDER_VERSION'] !== undefined) return process.env['TS_PROVIDER_VERSION'];
-  return (JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8')) as { version: string }).version;
+  return (JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8')) as { version: string })
+    .version;
 }
 
 async function main(): Promise<void> {

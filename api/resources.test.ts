@@ -50,7 +50,7 @@ describe('every resource', () => {
 });
 
 describe('the paths that core reads', () => {
-  it.each([
+  it.each<[string, 'spec' | 'status', string, string]>([
     ['TSCluster', 'spec', 'controlPlaneEndpoint.host', 'IC-2'],
     ['TSCluster', 'spec', 'controlPlaneEndpoint.port', 'IC-2'],
     ['TSCluster', 'status', 'initialization.provisioned', 'IC-4'],
@@ -66,7 +66,7 @@ describe('the paths that core reads', () => {
     ['TSMachineTemplate', 'spec', 'template.metadata.labels', 'IMT-1'],
     ['TSMachineTemplate', 'status', 'capacity', 'IMT-6'],
     ['TSMachineTemplate', 'status', 'nodeInfo.architecture', 'IMT-6'],
-  ] as const)('%s has %s.%s (%s)', (kind, part, path) => {
+  ])('%s has %s.%s (%s)', (kind, part, path) => {
     expect(at(resource(kind)[part] as Schema, path)).toBeDefined();
   });
 

@@ -63,7 +63,8 @@ export type Observed =
 
 /** Answer of {@link MachineBackend.destroy}. `gone` only with positive proof (invariant 5). */
 export type Destroyed =
-  { readonly state: 'gone' } | { readonly state: 'inProgress'; readonly message: string; readonly pollMs?: number };
+  | { readonly state: 'gone' }
+  | { readonly state: 'inProgress'; readonly message: string; readonly pollMs?: number };
 
 /**
  * One infrastructure. All calls are idempotent, bounded by `ctx.signal`, and none waits. Errors are classified here, once:

@@ -6,7 +6,7 @@ import type { KubeObject, OwnerReference } from '../runtime/object.ts';
 import { isExternallyManaged } from './externally-managed.ts';
 import { ownerName } from './owners.ts';
 import { pausedMessage } from './paused.ts';
-import { servedBy } from './watch-filter.ts';
+import { servedBy } from './served.ts';
 import { byCluster } from './watches.ts';
 
 function machine(metadata: Partial<KubeObject['metadata']> = {}): KubeObject {
@@ -24,7 +24,11 @@ function owner(apiVersion: string, kind: string): OwnerReference {
 describe('owners (IC-12, IM-8)', () => {
   it.each([
     ['of the kind', [owner('cluster.x-k8s.io/v1beta2', 'Machine')], { namespace: 'ns', name: 'owner' }],
-    ['of an older version', [owner('cluster.x-k8s.io/v1beta1', 'Machine')], { namespace: 'ns', name: 'owner' }],
+    [
+      'of an older version',
+      [owner('cluster.x-k8s.io/v1beta1', 'Machine')],
+      { namespace: 'ns', name: 'owner' },
+    ],
     ['of another group', [owner('machine.example.org/v1', 'Machine')], undefined],
     ['of another kind', [owner('cluster.x-k8s.io/v1beta2', 'MachineSet')], undefined],
     ['none', [], undefined],
@@ -39,7 +43,12 @@ describe('paused (GEN-10, GEN-11)', () => {
   it.each([
     ['neither', undefined, machine(), ''],
     ['the Cluster', paused, machine(), 'Cluster spec.paused is set to true'],
-    ['the annotation, whatever its value', undefined, annotated, 'TSMachine has the cluster.x-k8s.io/paused annotation'],
+    [
+      'the annotation, whatever its value',
+      undefined,
+      annotated,
+      'TSMachine has the cluster.x-k8s.io/paused annotation',
+    ],
     [
       'both',
       paused,
@@ -66,7 +75,11 @@ describe('watch filter (GEN-15)', () => {
 
 describe('externally managed (IC-10, DIV-2)', () => {
   it.each([
-    ['annotation with a value', machine({ annotations: { 'cluster.x-k8s.io/managed-by': 'terraform' } }), true],
+    [
+      'annotation with a value',
+      machine({ annotations: { 'cluster.x-k8s.io/managed-by': 'terraform' } }),
+      true,
+    ],
     ['annotation without a value', machine({ annotations: { 'cluster.x-k8s.io/managed-by': '' } }), true],
     ['label', machine({ labels: { 'cluster.x-k8s.io/managed-by': 'terraform' } }), false],
   ])('%s', (_name, object, want) => {

@@ -29,7 +29,11 @@ export function ownerCluster(cache: Cache, object: KubeObject): Cluster | undefi
 }
 
 /** The Cluster of a machine: its Machine's, else (the Machine may be gone while deleting) the one its label names. */
-export function clusterOfMachine(cache: Cache, object: KubeObject, machine: Machine | undefined): Cluster | undefined {
+export function clusterOfMachine(
+  cache: Cache,
+  object: KubeObject,
+  machine: Machine | undefined,
+): Cluster | undefined {
   const name = machine?.spec.clusterName ?? object.metadata.labels?.[CLUSTER_NAME_LABEL];
   if (name === undefined) return undefined;
   return cache.get(ClusterKind, { namespace: object.metadata.namespace ?? '', name });

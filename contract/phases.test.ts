@@ -42,7 +42,11 @@ describe('runPhases', () => {
   });
 
   it('tells the first wait and asks for its interval', async () => {
-    const outcome = await runPhases(ctx, [phase('a', 'acts', wait), phase('b', 'reports', () => hold('Later', '', 1))], []);
+    const outcome = await runPhases(
+      ctx,
+      [phase('a', 'acts', wait), phase('b', 'reports', () => hold('Later', '', 1))],
+      [],
+    );
     expect(outcome.waiting?.reason).toBe('Waiting');
     expect(outcome.settle()).toEqual({ kind: 'wait', ms: 500, reason: 'Waiting' });
   });

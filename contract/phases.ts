@@ -65,7 +65,8 @@ function outcomeOf(
     error: first?.error,
     failedPhase: first?.phase,
     settle() {
-      if (first !== undefined) throw others.length === 0 ? first.error : aggregate(failures.map((f) => f.error));
+      if (first !== undefined)
+        throw others.length === 0 ? first.error : aggregate(failures.map((f) => f.error));
       return waiting === undefined || waiting.ms === 0 ? done() : waitFor(waiting.ms, waiting.reason);
     },
   };

@@ -10,6 +10,8 @@ export type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>;
  * part that is not, in its own words, so that one line says why.
  */
 export function readySummary(parts: readonly Verdict[]): Verdict {
-  const broken = parts.find((part) => part.status === 'False') ?? parts.find((part) => part.status !== 'True');
-  return broken ?? { status: 'True', reason: Reason.Ready, message: '' };
+  const broken =
+    parts.find((part) => part.status === 'False') ?? parts.find((part) => part.status !== 'True');
+  const remarks = parts.map((part) => part.message).filter((message) => message !== '');
+  return broken ?? { status: 'True', reason: Reason.Ready, message: remarks.join('; ') };
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { isDeepStrictEqual } from 'node:util';
 import type { Cluster } from '../api/cluster-api.ts';
 import { CLUSTER_NAME_LABEL } from '../api/labels.ts';
 import type { InformerEvent } from '../runtime/informer.ts';
@@ -15,12 +16,9 @@ export function byCluster(object: KubeObject): readonly string[] {
 
 /** Whether a change of the Cluster is one that provider objects wait for: unpause, infrastructure provisioned, endpoint. */
 export function infraWakeUp(event: InformerEvent<Cluster>): boolean {
-  if (event.type !== 'update') return true;
-  const { previous, object } = event;
-  return (
-    previous.spec?.paused !== object.spec?.paused ||
-    previous.status?.initialization?.infrastructureProvisioned !== object.status?.initialization?.infrastructureProvisioned ||
-    previous.spec?.controlPlaneEndpoint?.host !== object.spec?.controlPlaneEndpoint?.host ||
-    previous.spec?.controlPlaneEndpoint?.port !== object.spec?.controlPlaneEndpoint?.port
-  );
+  return event.type !== 'update' || !isDeepStrictEqual(awaited(event.previous), awaited(event.object));
+}
+
+function awaited({ spec, status }: Cluster): unknown[] {
+  return [spec?.paused, spec?.controlPlaneEndpoint, status?.initialization?.infrastructureProvisioned];
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bundles the manager and everything it needs into one file: [--entry main.ts] [--out dist/manager.mjs].
+// Bundles the manager and everything it needs into one file: [--entry main.ts] [--out dist/manager.mjs] [--version 0.1.0].
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
+import manifest from '../package.json' with { type: 'json' };
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -20,6 +21,7 @@ const { values } = parseArgs({
   options: {
     entry: { type: 'string', default: 'main.ts' },
     out: { type: 'string', default: 'dist/manager.mjs' },
+    version: { type: 'string', default: manifest.version },
   },
 });
 
@@ -34,6 +36,8 @@ const result = await build({
   // Names show in logs, metrics and error classes; stack traces point into the sources.
   keepNames: true,
   sourcemap: 'linked',
+  // There is no package.json beside the bundle to read it from.
+  define: { 'process.env.TS_PROVIDER_VERSION': JSON.stringify(values.version) },
   banner: { js: BANNER },
   legalComments: 'eof',
   metafile: true,

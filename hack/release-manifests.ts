@@ -7,6 +7,7 @@ import { delimiter, join, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { parse } from 'yaml';
 import { INFRASTRUCTURE_PROVIDER } from '../api/labels.ts';
+import { cacheDir } from './stack/build.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const TEMPLATES = join(ROOT, 'config', 'templates');
@@ -61,18 +62,16 @@ async function checkSeries(version: string): Promise<void> {
   throw new Error(`metadata.yaml has no release series ${major}.${minor}: add it with its contract`);
 }
 
-/** --kubectl, then the folder of KUBEBUILDER_ASSETS, then the PATH. */
+/** --kubectl, then the folder of KUBEBUILDER_ASSETS, then the PATH, then what `npm run stack` has built. */
 function kubectlPath(): string {
   if (values.kubectl !== undefined) return values.kubectl;
-  const folders = [process.env['KUBEBUILDER_ASSETS'] ?? '', ...(process.env['PATH'] ?? '').split(delimiter)];
-  const found = folders
-    .filter((folder) => folder !== '')
+  const path = (process.env['PATH'] ?? '').split(delimiter);
+  const folders = [process.env['KUBEBUILDER_ASSETS'] ?? '', ...path].filter((folder) => folder !== '');
+  const found = [...folders, join(cacheDir(), 'bin')]
     .map((folder) => join(folder, 'kubectl'))
     .find(existsSync);
   if (found !== undefined) return found;
-  throw new Error(
-    'kubectl was not found: give --kubectl PATH, or set KUBEBUILDER_ASSETS to a folder that has it',
-  );
+  throw new Error('kubectl was not found: give --kubectl PATH, or run "npm run stack" once, which builds it');
 }
 
 async function render(kubectl: string): Promise<string> {

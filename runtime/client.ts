@@ -120,19 +120,19 @@ export function createClient(options: ClientOptions): ApiClient {
     },
     list: async (kind, options = {}, signal) => (await snapshot(wire, kind, options, signal)).items,
     snapshot: (kind, options, signal) => snapshot(wire, kind, options, signal),
-    create(kind, object, signal) {
+    async create(kind, object, signal) {
       const path = pathOf(kind, { namespace: nameOf(object).namespace, name: '' }, { creating: true });
       const query = queryOf({ fieldManager: FIELD_MANAGER });
       return wire.call('create', kind, { method: 'POST', path: path + query, ...json(object), signal });
     },
-    patch: (kind, name, body, options = {}) => patch(wire, kind, name, { ...options, body }),
+    patch: async (kind, name, body, options = {}) => patch(wire, kind, name, { ...options, body }),
     async delete(kind, name, { signal, ...preconditions } = {}) {
       const body = json({ apiVersion: 'v1', kind: 'DeleteOptions', preconditions });
       const exchange = { method: 'DELETE', path: pathOf(kind, name), ...body, signal } as const;
       await wire.call('delete', kind, exchange).catch(ifObjectIsGone);
     },
     watch: (kind, options, signal) => watch(wire, kind, options, signal),
-    getRaw: (path, signal) => wire.text({ method: 'GET', path, headers: { accept: '*/*' }, signal }),
+    getRaw: async (path, signal) => wire.text({ method: 'GET', path, headers: { accept: '*/*' }, signal }),
   };
 }
 

@@ -13,7 +13,11 @@ export interface ControllerMetrics {
 }
 
 /** Registers the `controller_runtime_*` metrics, named as in controller-runtime, at 0 so that rates work from the first scrape. */
-export function controllerMetrics(metrics: Metrics, controller: string, concurrency: number): ControllerMetrics {
+export function controllerMetrics(
+  metrics: Metrics,
+  controller: string,
+  concurrency: number,
+): ControllerMetrics {
   const label = { controller };
   const define = (name: string, help: string) => ({
     name: `controller_runtime_${name}`,
@@ -29,9 +33,15 @@ export function controllerMetrics(metrics: Metrics, controller: string, concurre
     metrics,
     define('terminal_reconcile_errors_total', 'Reconciles that failed and need a person or a new spec.'),
   );
-  const time = histogram<'controller'>(metrics, define('reconcile_time_seconds', 'How long a reconcile takes.'));
+  const time = histogram<'controller'>(
+    metrics,
+    define('reconcile_time_seconds', 'How long a reconcile takes.'),
+  );
   const active = gauge<'controller'>(metrics, define('active_workers', 'Reconciles in progress.'));
-  const maximum = gauge<'controller'>(metrics, define('max_concurrent_reconciles', 'Reconciles at once, at most.'));
+  const maximum = gauge<'controller'>(
+    metrics,
+    define('max_concurrent_reconciles', 'Reconciles at once, at most.'),
+  );
 
   for (const result of RESULTS) total.inc({ controller, result }, 0);
   for (const metric of [errors, terminal, active]) metric.inc(label, 0);

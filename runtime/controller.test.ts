@@ -22,7 +22,10 @@ function gadget(name: string): Gadget {
 const self: WatchMapping<Gadget> = { kind: GadgetKind, map: (event) => [nameOf(event.object)] };
 
 /** A controller over a hand-fed event source, with everything it logs and counts. */
-function setup(reconcile: (ctx: Ctx, name: ObjectName) => Promise<Outcome>, options: Partial<ControllerSpec> = {}) {
+function setup(
+  reconcile: (ctx: Ctx, name: ObjectName) => Promise<Outcome>,
+  options: Partial<ControllerSpec> = {},
+) {
   const clock = new FakeClock();
   const metrics = createMetrics();
   const lines: Record<string, unknown>[] = [];
@@ -34,7 +37,8 @@ function setup(reconcile: (ctx: Ctx, name: ObjectName) => Promise<Outcome>, opti
   const handlers: ((event: InformerEvent<KubeObject>) => void)[] = [];
   const informers = {
     cache: { list: <T extends KubeObject>(_kind: Kind<T>) => cached as T[] },
-    addHandler: (_kind: Kind, handler: (event: InformerEvent<KubeObject>) => void) => void handlers.push(handler),
+    addHandler: (_kind: Kind, handler: (event: InformerEvent<KubeObject>) => void) =>
+      void handlers.push(handler),
   };
   const spec: ControllerSpec = { name: 'gadget', reconcile, watches: [self], ...options };
   const controller = createController(spec, { log, clock, metrics, informers, random: () => 0 });
@@ -47,7 +51,8 @@ function setup(reconcile: (ctx: Ctx, name: ObjectName) => Promise<Outcome>, opti
     controller,
     stop,
     change: (...names: string[]) => {
-      for (const name of names) for (const handler of handlers) handler({ type: 'add', object: gadget(name) });
+      for (const name of names)
+        for (const handler of handlers) handler({ type: 'add', object: gadget(name) });
     },
     run: () => controller.run(stop.signal),
     at: (level: string) => lines.filter((line) => line['level'] === level),
@@ -72,9 +77,24 @@ const raise = (error: unknown) => (): Outcome => {
 describe('outcomes', () => {
   const cases: { name: string; answers: (() => Outcome)[]; calls: number[]; result: string }[] = [
     { name: 'done sleeps until an event', answers: [done], calls: [0], result: 'success' },
-    { name: 'wait comes back', answers: [() => waitFor(3000, 'Busy'), done], calls: [0, 3000], result: 'requeue_after' },
-    { name: 'wait 0 is no hot loop', answers: [() => waitFor(0, 'X'), done], calls: [0, 100], result: 'requeue_after' },
-    { name: 'wait NaN is no hot loop', answers: [() => waitFor(NaN, 'X'), done], calls: [0, 100], result: 'requeue_after' },
+    {
+      name: 'wait comes back',
+      answers: [() => waitFor(3000, 'Busy'), done],
+      calls: [0, 3000],
+      result: 'requeue_after',
+    },
+    {
+      name: 'wait 0 is no hot loop',
+      answers: [() => waitFor(0, 'X'), done],
+      calls: [0, 100],
+      result: 'requeue_after',
+    },
+    {
+      name: 'wait NaN is no hot loop',
+      answers: [() => waitFor(NaN, 'X'), done],
+      calls: [0, 100],
+      result: 'requeue_after',
+    },
     {
       name: 'a transient error backs off',
       answers: [raise(new TransientError('reset')), raise(new TransientError('reset')), done],
@@ -93,7 +113,12 @@ describe('outcomes', () => {
       calls: [0, 4000],
       result: 'error',
     },
-    { name: 'an unknown error backs off', answers: [raise(new TypeError('x is not a function')), done], calls: [0, 50], result: 'error' },
+    {
+      name: 'an unknown error backs off',
+      answers: [raise(new TypeError('x is not a function')), done],
+      calls: [0, 50],
+      result: 'error',
+    },
     { name: 'a thrown string backs off', answers: [raise('oops'), done], calls: [0, 50], result: 'error' },
     {
       name: 'a conflict tries again soon',
@@ -119,7 +144,9 @@ describe('outcomes', () => {
     const text = await harness.metrics.metrics();
     const failures = answers.length - 1;
     if (failures > 0) {
-      expect(text).toContain(`controller_runtime_reconcile_total{controller="gadget",result="${result}"} ${failures}`);
+      expect(text).toContain(
+        `controller_runtime_reconcile_total{controller="gadget",result="${result}"} ${failures}`,
+      );
     }
     expect(text).toContain('controller_runtime_reconcile_total{controller="gadget",result="success"} 1');
     expect(text).toContain(
@@ -131,7 +158,14 @@ describe('outcomes', () => {
 
   it('success starts the back-off anew', async () => {
     const fail = raise(new TransientError('reset'));
-    const scripted = script(() => harness.clock, fail, fail, () => waitFor(1000, 'Busy'), fail, done);
+    const scripted = script(
+      () => harness.clock,
+      fail,
+      fail,
+      () => waitFor(1000, 'Busy'),
+      fail,
+      done,
+    );
     const harness = setup(scripted.reconcile);
     const running = harness.run();
     harness.change('a');
@@ -161,7 +195,9 @@ describe('outcomes', () => {
 
 describe('log', () => {
   it('tells a failure once, with the object, the controller and an id of the reconcile', async () => {
-    const harness = setup(async () => raise(new TransientError('connection reset', { cause: new Error('ECONNRESET') }))());
+    const harness = setup(async () =>
+      raise(new TransientError('connection reset', { cause: new Error('ECONNRESET') }))(),
+    );
     const running = harness.run();
     harness.change('a');
     await harness.clock.advance(10);
@@ -211,7 +247,11 @@ describe('log', () => {
       await harness.clock.advance(10);
     }
     expect(scripted.calls).toHaveLength(7);
-    expect(harness.at('error').map((line) => line['reason'])).toEqual(['QuotaExceeded', 'InvalidInput', 'InvalidInput']);
+    expect(harness.at('error').map((line) => line['reason'])).toEqual([
+      'QuotaExceeded',
+      'InvalidInput',
+      'InvalidInput',
+    ]);
     expect(await harness.metrics.metrics()).toContain(
       'controller_runtime_terminal_reconcile_errors_total{controller="gadget"} 6',
     );
@@ -258,11 +298,31 @@ describe('events', () => {
     await running;
   });
 
+  it('may come from elsewhere than a watch: wake', async () => {
+    const seen: string[] = [];
+    const harness = setup(async (_ctx, name) => {
+      seen.push(keyOf(name));
+      return seen.length === 1 ? waitFor(60_000, 'Busy') : done();
+    });
+    harness.controller.wake({ namespace: 'ns', name: 'too-early' });
+    const running = harness.run();
+    harness.controller.wake({ namespace: 'ns', name: 'a' });
+    await harness.clock.settle();
+    harness.controller.wake({ namespace: 'ns', name: 'a' });
+    await harness.clock.settle();
+    expect(seen).toEqual(['ns/a', 'ns/a']);
+    harness.stop.abort();
+    await running;
+  });
+
   it('survive a mapping that throws', async () => {
     const seen: string[] = [];
     const choosy: WatchMapping<Gadget> = {
       kind: GadgetKind,
-      map: (event) => (event.object.metadata.name === 'bad' ? raise(new Error('cannot map'))() && [] : [nameOf(event.object)]),
+      map: (event) =>
+        event.object.metadata.name === 'bad'
+          ? raise(new Error('cannot map'))() && []
+          : [nameOf(event.object)],
     };
     const harness = setup(
       async (_ctx, name) => {
@@ -289,7 +349,10 @@ describe('concurrency', () => {
     const harness = setup(
       async (ctx, name) => {
         active.set(name.name, (active.get(name.name) ?? 0) + 1);
-        most = Math.max(most, [...active.values()].reduce((a, b) => a + b, 0));
+        most = Math.max(
+          most,
+          [...active.values()].reduce((a, b) => a + b, 0),
+        );
         mostPerKey = Math.max(mostPerKey, active.get(name.name) ?? 0);
         await new Promise<void>((resolve) => ctx.clock.schedule(resolve, 10));
         active.set(name.name, (active.get(name.name) ?? 0) - 1);

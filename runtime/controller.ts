@@ -40,6 +40,15 @@ export interface EventSource {
   addHandler(kind: Kind, handler: (event: InformerEvent<KubeObject>) => void): void;
 }
 
+/** A controller that the manager runs. */
+export interface Controller extends Runnable {
+  /**
+   * Looks at this object soon, because something that no watch sees has changed. Without effect before `run`, which begins with all
+   * objects, and after the stop.
+   */
+  wake(name: ObjectName): void;
+}
+
 export interface ControllerDeps {
   readonly log: Logger;
   readonly clock: Clock;
@@ -73,8 +82,8 @@ const JITTER = 0.2;
  * A runnable that takes keys from its watches to `spec.reconcile`, one reconcile per key at a time. Attach it before the informers
  * start: it begins with all objects that are cached when it is run, behind changes that come in meanwhile.
  */
-export function createController(spec: ControllerSpec, deps: ControllerDeps): Runnable {
-  return new Controller(spec, deps);
+export function createController(spec: ControllerSpec, deps: ControllerDeps): Controller {
+  return new QueueController(spec, deps);
 }
 
 /** How a reconcile ended: its answer, or its error in classes that are treated differently. */
@@ -84,7 +93,7 @@ type Ending =
   | { readonly kind: 'terminal'; readonly error: TerminalError }
   | { readonly kind: 'failed'; readonly error: unknown };
 
-class Controller implements Runnable {
+class QueueController implements Controller {
   readonly name: string;
   private readonly spec: ControllerSpec;
   private readonly deps: ControllerDeps;
@@ -109,6 +118,10 @@ class Controller implements Runnable {
         if (this.running) this.enqueue(watch, event, 'normal');
       });
     }
+  }
+
+  wake(name: ObjectName): void {
+    if (this.running) this.queue.add(keyOf(name));
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -211,7 +224,10 @@ class Controller implements Runnable {
     const message = `${error.reason}: ${errorMessage(error)}`;
     if (this.toldTerminal.get(key) === message) return;
     this.toldTerminal.set(key, message);
-    log.error({ reason: error.reason, error: errorMessage(error) }, 'Reconcile failed and will not heal alone');
+    log.error(
+      { reason: error.reason, error: errorMessage(error) },
+      'Reconcile failed and will not heal alone',
+    );
   }
 
   private backOff(key: string, error: unknown, log: Logger): void {
@@ -221,7 +237,10 @@ class Controller implements Runnable {
     const about = { retries: this.queue.retries(key), retryMs };
     // Errors of a known class say all there is in their message; for others the place in the code matters.
     const known = error instanceof TransientError || error instanceof ApiError;
-    log.warn({ ...about, ...(known ? { error: errorMessage(error) } : { err: error }) }, 'Reconcile failed, trying again');
+    log.warn(
+      { ...about, ...(known ? { error: errorMessage(error) } : { err: error }) },
+      'Reconcile failed, trying again',
+    );
   }
 
   /** Lets reconciles end by themselves, then tells them to, and rejects when some do not even then. */

@@ -164,7 +164,11 @@ function createWriteQueue({ log, metrics }: EventRecorderOptions): WriteQueue {
 
   async function work(): Promise<void> {
     for (let write = queue.shift(); write !== undefined; write = queue.shift()) {
-      await write().catch((error: unknown) => drop(errorMessage(error)));
+      try {
+        await write();
+      } catch (error) {
+        drop(errorMessage(error));
+      }
     }
     working = undefined;
   }

@@ -62,7 +62,10 @@ export class FakeClock implements Clock {
   private next(untilMs: number): Timer | undefined {
     return this.timers
       .filter((timer) => timer.dueMs <= untilMs)
-      .reduce<Timer | undefined>((first, timer) => (first && first.dueMs <= timer.dueMs ? first : timer), undefined);
+      .reduce<Timer | undefined>(
+        (first, timer) => (first && first.dueMs <= timer.dueMs ? first : timer),
+        undefined,
+      );
   }
 
   private moveTo(elapsedMs: number): void {

@@ -130,10 +130,19 @@ class LeaseElector implements LeaderElector {
     if (!this.isLeader()) return;
     this.endLeading();
     const given = await this.attempt(async (signal) => {
-      if (await this.writeGuarded({ holderIdentity: '', leaseDurationSeconds: 1, renewTime: this.now() }, signal)) return true;
+      if (
+        await this.writeGuarded(
+          { holderIdentity: '', leaseDurationSeconds: 1, renewTime: this.now() },
+          signal,
+        )
+      )
+        return true;
       // Somebody touched the lease since our last write; once more if it is still ours.
       if ((await this.resync(signal)) !== 'ours') return true;
-      return this.writeGuarded({ holderIdentity: '', leaseDurationSeconds: 1, renewTime: this.now() }, signal);
+      return this.writeGuarded(
+        { holderIdentity: '', leaseDurationSeconds: 1, renewTime: this.now() },
+        signal,
+      );
     });
     this.log.info(given ? 'Released the lease' : 'Could not release the lease, it will expire');
   }

@@ -53,9 +53,10 @@ function wrap(inner: pino.Logger): Logger {
 }
 
 function method(inner: pino.Logger, level: 'debug' | 'info' | 'warn' | 'error'): LogMethod {
-  return (first: string | object, message = '') => {
+  const write = inner[level].bind(inner) as (fields: object, message: string) => void;
+  return (first: string | object, message?: string) => {
     if (!inner.isLevelEnabled(level)) return;
-    if (typeof first === 'string') inner[level](redactText(first));
-    else inner[level](redact(first), '%s', redactText(message));
+    if (typeof first === 'string') write({}, redactText(first));
+    else write(redact(first), redactText(message ?? ''));
   };
 }

@@ -91,7 +91,8 @@ class Life {
     await informers.waitForSync(this.stopping.signal);
     if (this.stopping.signal.aborted) return;
     log.info('Caches are synced');
-    if (elector !== undefined && !(await elector.acquire(this.stopping.signal, (why) => this.lost(why)))) return;
+    if (elector !== undefined && !(await elector.acquire(this.stopping.signal, (why) => this.lost(why))))
+      return;
     // Stopped in the very moment of winning: takeDown gives the lease back.
     if (this.stopping.signal.aborted) return;
     this.background = this.group(this.options.background ?? []);
@@ -119,7 +120,10 @@ class Life {
 
   private group(runnables: readonly Runnable[]): Group {
     return new Group(runnables, (runnable, error) => {
-      this.options.log.error({ runnable: runnable.name, err: error }, 'A part of the manager failed, stopping all');
+      this.options.log.error(
+        { runnable: runnable.name, err: error },
+        'A part of the manager failed, stopping all',
+      );
       this.fail(error);
       this.stopping.abort();
     });

@@ -12,7 +12,9 @@ export interface MetricDefinition<L extends string> {
 }
 
 /** Buckets in seconds from a millisecond to ten minutes: reconciles, queue waits and calls to slow clouds fit on one scale. */
-export const DURATION_BUCKETS_SECONDS = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600];
+export const DURATION_BUCKETS_SECONDS = [
+  0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600,
+];
 
 /** An empty registry; `process: true` adds memory, CPU, event loop lag and garbage collection of this process. */
 export function createMetrics(options: { readonly process?: boolean } = {}): Metrics {

@@ -11,7 +11,17 @@ const MAX_DEPTH = 8;
 /** Keys whose values are never written, compared in lower case without separators. `data` is what Secrets keep theirs under. */
 const SECRET_KEYS: ReadonlySet<string> = new Set([
   ...['data', 'stringdata', 'binarydata', 'userdata', 'bootstrapdata', 'kubeconfig', 'credentials'],
-  ...['token', 'password', 'passwd', 'passphrase', 'secret', 'apikey', 'authorization', 'cookie', 'setcookie'],
+  ...[
+    'token',
+    'password',
+    'passwd',
+    'passphrase',
+    'secret',
+    'apikey',
+    'authorization',
+    'cookie',
+    'setcookie',
+  ],
   ...['clientkeydata', 'clientcertificatedata', 'certificatekey', 'tlskey', 'tlscrt'],
 ]);
 const SECRET_SUFFIXES = ['password', 'passphrase', 'token', 'privatekey', 'secretkey', 'accesskey'];
@@ -35,7 +45,10 @@ const SECRET_TEXT: readonly (readonly [RegExp, string])[] = [
   [/(?<![a-z0-9])[a-z0-9]{6}\.[a-z0-9]{16}(?![a-z0-9])/g, '[REDACTED TOKEN]'],
   [/(:\/\/[^\s/:@]+:)[^\s/@]+@/g, `$1${REDACTED}@`],
   [/\b((?:password|passwd|passphrase|token|secret[\w-]*)=)[^\s&"',;]+/gi, `$1${REDACTED}`],
-  [/(["'\\]+(?:password|passwd|passphrase|token|secret[\w-]*)["'\\]+\s*:\s*["'\\]+)[^"'\\]+/gi, `$1${REDACTED}`],
+  [
+    /(["'\\]+(?:password|passwd|passphrase|token|secret[\w-]*)["'\\]+\s*:\s*["'\\]+)[^"'\\]+/gi,
+    `$1${REDACTED}`,
+  ],
   [/^(\s*-?\s*(?:password|passwd|passphrase|token|secret[\w-]*)\s*:\s*)\S+/gim, `$1${REDACTED}`],
 ];
 
@@ -56,7 +69,9 @@ export function redact(fields: object): Record<string, unknown> {
 function redactEntries(value: object, ancestors: readonly object[]): Record<string, unknown> {
   const copy: Record<string, unknown> = {};
   for (const key of Object.keys(value)) {
-    copy[key] = isSecretKey(key) ? maskWhole(read(value, key)) : redactValue(read(value, key), [...ancestors, value]);
+    copy[key] = isSecretKey(key)
+      ? maskWhole(read(value, key))
+      : redactValue(read(value, key), [...ancestors, value]);
   }
   return copy;
 }
@@ -103,7 +118,8 @@ function redactContainer(value: object, ancestors: readonly object[]): unknown {
   if (ancestors.length > MAX_DEPTH) return '[Deep]';
   if (Array.isArray(value)) return redactArray(value, [...ancestors, value]);
   if (value instanceof Set) return redactArray([...(value as Set<unknown>)], [...ancestors, value]);
-  if (value instanceof Map) return redactEntries(Object.fromEntries(value as Map<string, unknown>), ancestors);
+  if (value instanceof Map)
+    return redactEntries(Object.fromEntries(value as Map<string, unknown>), ancestors);
   return redactEntries(value, ancestors);
 }
 

@@ -96,12 +96,14 @@ function canResume(error: unknown): boolean {
 function createStreak({ kind, log, random }: ReflectorDeps) {
   let failures = 0;
   let warned = false;
+  let gone = false;
 
   return {
     end: (): void => {
       if (warned) log.info({ kind: kind.kind }, 'The watch is back');
       failures = 0;
       warned = false;
+      gone = false;
     },
     /** The wait in milliseconds. */
     failed: (error: unknown): number => {
@@ -113,7 +115,11 @@ function createStreak({ kind, log, random }: ReflectorDeps) {
         { kind: kind.kind, apiVersion: kind.apiVersion, failures, error: errorMessage(error) },
         sentence(error),
       );
-      if (isGone(error) && failures === 1) return 0;
+      if (isGone(error) && !gone) {
+        // The server is there and told us what to do; only a 410 that follows a 410 is a reason to be slow.
+        gone = true;
+        return 0;
+      }
       return Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** (failures - 1)) * (0.5 + random() / 2);
     },
   };

@@ -50,7 +50,9 @@ it('goes on after failures, counts each and tells the same trouble once', async 
 });
 
 const untilAborted = (ctx: Ctx): Promise<void> =>
-  new Promise((_resolve, reject) => ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason as Error)));
+  new Promise((_resolve, reject) =>
+    ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason as Error)),
+  );
 
 it('cuts a tick off after its time', async () => {
   const harness = setup(untilAborted);

@@ -182,8 +182,11 @@ async function readCredentials(
   };
 }
 
-/** HTTP/1.1 with kept connections: a long watch then never shares a connection, and its flow control, with short calls. */
-const POOL = { keepAliveTimeout: 60_000, allowH2: false } as const;
+/**
+ * HTTP/1.1 with kept connections: a long watch then never shares a connection, and its flow control, with short calls. The
+ * limit keeps a burst of thousands of calls from being thousands of TLS handshakes; watches are a few per process.
+ */
+const POOL = { keepAliveTimeout: 60_000, connections: 128, allowH2: false } as const;
 
 /** The same thing to both libraries; only their type declarations differ in what may be `undefined`. */
 type ConnectorOptions = NonNullable<ProxyAgent.Options['requestTls']>;

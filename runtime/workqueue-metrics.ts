@@ -36,14 +36,21 @@ export function workqueueMetrics(metrics: Metrics, name: string, probe: Workqueu
   known.push({ name, probe });
 
   const labels = { name, controller: name };
-  const define = (metric: string, help: string) => ({ name: `workqueue_${metric}`, help, labelNames: LABELS });
+  const define = (metric: string, help: string) => ({
+    name: `workqueue_${metric}`,
+    help,
+    labelNames: LABELS,
+  });
   const adds = counter<Label>(metrics, define('adds_total', 'Keys that were added.'));
   const retries = counter<Label>(metrics, define('retries_total', 'Keys that were added with back-off.'));
   const queued = histogram<Label>(
     metrics,
     define('queue_duration_seconds', 'How long keys stay in the queue before they are taken.'),
   );
-  const worked = histogram<Label>(metrics, define('work_duration_seconds', 'How long the work on a key takes.'));
+  const worked = histogram<Label>(
+    metrics,
+    define('work_duration_seconds', 'How long the work on a key takes.'),
+  );
   adds.inc(labels, 0);
   retries.inc(labels, 0);
   queued.zero(labels);

@@ -11,7 +11,11 @@ const ALLOWED: Record<string, readonly string[]> = {
   api: [],
   runtime: [],
   contract: ['api/', 'runtime/'],
-  'backends/inmemory': ['api/', 'backends/backend.ts', ...['errors', 'clock', 'context', 'result'].map((f) => `runtime/${f}.ts`)],
+  'backends/inmemory': [
+    'api/',
+    'backends/backend.ts',
+    ...['errors', 'clock', 'context', 'result'].map((f) => `runtime/${f}.ts`),
+  ],
   'controllers/machine': ['api/', 'contract/', 'runtime/', 'backends/backend.ts'],
   'controllers/cluster': ['api/', 'contract/', 'runtime/', 'backends/backend.ts'],
 };
@@ -56,7 +60,9 @@ describe('imports', () => {
   });
 
   it('no vague folders, no barrels', () => {
-    const vague = files.filter(({ path }) => /(^|\/)(src|lib|utils?|common|helpers?|index|types)(\/|\.ts$)/.test(path));
+    const vague = files.filter(({ path }) =>
+      /(^|\/)(src|lib|utils?|common|helpers?|index|types)(\/|\.ts$)/.test(path),
+    );
     expect(vague.map(({ path }) => path)).toEqual([]);
   });
 

@@ -4,6 +4,8 @@ import { ApiError } from '../runtime/errors.ts';
 import type { Cache } from '../runtime/informer.ts';
 import { keyOf, type Kind, type KubeObject, nameOf, type ObjectName } from '../runtime/object.ts';
 
+type Stored<T> = T & { spec?: unknown; status?: unknown };
+
 /** One write that the fake has seen. */
 export interface Write {
   readonly verb: 'create' | 'patch' | 'patch_status' | 'delete';
@@ -54,9 +56,11 @@ export class FakeAPI {
     return {
       get: async (kind, name) => this.read(kind, name),
       list: async (kind) => this.#all(kind),
-      create: async (kind, object) => this.#write({ verb: 'create', kind: kind.kind, key: keyOf(nameOf(object)) }, () => this.put(object)),
+      create: async (kind, object) =>
+        this.#write({ verb: 'create', kind: kind.kind, key: keyOf(nameOf(object)) }, () => this.put(object)),
       patch: async (kind, name, body, options) => this.#patch(kind, name, body, options),
-      delete: async (kind, name) => this.#write({ verb: 'delete', kind: kind.kind, key: keyOf(name) }, () => this.remove(kind, name)),
+      delete: async (kind, name) =>
+        this.#write({ verb: 'delete', kind: kind.kind, key: keyOf(name) }, () => this.remove(kind, name)),
     };
   }
 
@@ -64,36 +68,46 @@ export class FakeAPI {
   cache(indexes: Record<string, (object: KubeObject) => readonly string[]> = {}): Cache {
     return {
       get: (kind, name) => this.read(kind, name),
-      list: (kind, namespace) => this.#all(kind).filter((one) => namespace === undefined || one.metadata.namespace === namespace),
+      list: (kind, namespace) =>
+        this.#all(kind).filter((one) => namespace === undefined || one.metadata.namespace === namespace),
       byIndex: (kind, index, value) => this.#all(kind).filter((one) => indexes[index]?.(one).includes(value)),
       absorb: () => {},
     };
   }
 
-  #patch<T extends KubeObject>(kind: Kind<T>, name: ObjectName, body: unknown, options: PatchOptions = {}): T {
+  #patch<T extends KubeObject>(
+    kind: Kind<T>,
+    name: ObjectName,
+    body: unknown,
+    options: PatchOptions = {},
+  ): T {
     const verb = options.subresource === 'status' ? 'patch_status' : 'patch';
     return this.#write({ verb, kind: kind.kind, key: keyOf(name), body }, () => {
       const key = this.#key(kind.kind, name);
-      const before = this.#objects.get(key) as (T & { spec?: unknown; status?: unknown }) | undefined;
-      if (before === undefined) throw new ApiError(404, 'NotFound', `${kind.plural} "${keyOf(name)}" not found`);
-      const wanted = (body as Partial<KubeObject>).metadata?.resourceVersion;
-      if (wanted !== undefined && wanted !== before.metadata.resourceVersion) {
-        throw new ApiError(409, 'Conflict', 'the object has been modified');
-      }
-      const after = mergePatch(before, body) as typeof before;
-      if (verb === 'patch_status') Object.assign(after, { spec: before.spec, metadata: before.metadata });
-      else after.status = before.status;
-      const specChanged = JSON.stringify(before.spec) !== JSON.stringify(after.spec);
-      after.metadata = {
-        ...after.metadata,
-        generation: (before.metadata.generation ?? 1) + (specChanged ? 1 : 0),
-        resourceVersion: String(++this.#version),
-      };
-      const released = after.metadata.deletionTimestamp !== undefined && (after.metadata.finalizers ?? []).length === 0;
+      const before = this.#objects.get(key) as Stored<T> | undefined;
+      if (before === undefined)
+        throw new ApiError(404, 'NotFound', `${kind.plural} "${keyOf(name)}" not found`);
+      const after = this.#merged(before, body, verb === 'patch_status');
+      const released = after.metadata.deletionTimestamp !== undefined && !after.metadata.finalizers?.length;
       if (released) this.#objects.delete(key);
       else this.#objects.set(key, after);
       return structuredClone(after);
     });
+  }
+
+  /** The subresource changes status only, the object itself everything else. */
+  #merged<T extends KubeObject>(before: Stored<T>, body: unknown, statusOnly: boolean): Stored<T> {
+    const wanted = (body as Partial<KubeObject>).metadata?.resourceVersion;
+    if (wanted !== undefined && wanted !== before.metadata.resourceVersion) {
+      throw new ApiError(409, 'Conflict', 'the object has been modified');
+    }
+    const after = mergePatch(before, body) as Stored<T>;
+    if (statusOnly) Object.assign(after, { spec: before.spec, metadata: before.metadata });
+    else Object.assign(after, { status: before.status });
+    const specChanged = JSON.stringify(before.spec) !== JSON.stringify(after.spec);
+    const generation = (before.metadata.generation ?? 1) + (specChanged ? 1 : 0);
+    after.metadata = { ...after.metadata, generation, resourceVersion: String(++this.#version) };
+    return after;
   }
 
   #write<R>(write: Write, apply: () => R): R {
@@ -105,7 +119,9 @@ export class FakeAPI {
   }
 
   #all<T extends KubeObject>(kind: Kind<T>): T[] {
-    return [...this.#objects.values()].filter((one) => one.kind === kind.kind).map((one) => structuredClone(one) as T);
+    return [...this.#objects.values()]
+      .filter((one) => one.kind === kind.kind)
+      .map((one) => structuredClone(one) as T);
   }
 
   #key(kind: string, name: ObjectName): string {

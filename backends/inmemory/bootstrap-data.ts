@@ -32,7 +32,11 @@ export interface FirstBoot {
 }
 
 /** Where cloud-config (KB 6.9) and Ignition (KB 6.10) put the configuration for kubeadm. */
-const KUBEADM_FILES = ['/run/kubeadm/kubeadm.yaml', '/run/kubeadm/kubeadm-join-config.yaml', '/etc/kubeadm.yml'];
+const KUBEADM_FILES = [
+  '/run/kubeadm/kubeadm.yaml',
+  '/run/kubeadm/kubeadm-join-config.yaml',
+  '/etc/kubeadm.yml',
+];
 
 const DEFAULT_BIND_PORT = 6443;
 
@@ -44,7 +48,8 @@ type Json = Readonly<Record<string, unknown>>;
 /** Reads bootstrap data as the machine would. Throws TerminalError(BootstrapDataInvalid), never with any of the content. */
 export function readFirstBoot(data: BootstrapData, metadata: InstanceMetadata): FirstBoot {
   const text = unzip(data.value).toString('utf8');
-  const file = data.format === 'ignition' ? kubeadmFileOfIgnition(text) : kubeadmFileOfCloudConfig(text, metadata);
+  const file =
+    data.format === 'ignition' ? kubeadmFileOfIgnition(text) : kubeadmFileOfCloudConfig(text, metadata);
   const documents = documentsOf(file);
   const init = documents.get('InitConfiguration');
   const clusterConfiguration = documents.get('ClusterConfiguration');
@@ -52,12 +57,19 @@ export function readFirstBoot(data: BootstrapData, metadata: InstanceMetadata): 
   if (join !== undefined) {
     const controlPlane = join['controlPlane'];
     const role = isObject(controlPlane) ? 'controlPlaneJoin' : 'workerJoin';
-    return firstBoot({ role, configuration: join, local: objectAt(controlPlane, 'localAPIEndpoint') }, metadata);
+    return firstBoot(
+      { role, configuration: join, local: objectAt(controlPlane, 'localAPIEndpoint') },
+      metadata,
+    );
   }
   if (init === undefined && clusterConfiguration === undefined) {
     throw invalid('has neither an InitConfiguration nor a JoinConfiguration for kubeadm');
   }
-  const source = { role: 'init' as const, configuration: init ?? {}, local: objectAt(init, 'localAPIEndpoint') };
+  const source = {
+    role: 'init' as const,
+    configuration: init ?? {},
+    local: objectAt(init, 'localAPIEndpoint'),
+  };
   return firstBoot(source, metadata, clusterConfiguration ?? {});
 }
 
@@ -89,17 +101,20 @@ function nodeName(name: unknown, hostname: string): string {
 /** v1beta4 has a list of names and values, v1beta3 a map (KB-43). */
 function extraArgs(args: unknown): ReadonlyMap<string, string> {
   if (Array.isArray(args)) {
-    return new Map((args as Json[]).map((arg) => [String(arg['name']), String(arg['value'] ?? '')]));
+    return new Map((args as Json[]).map((arg) => [textOf(arg['name']), textOf(arg['value'])]));
   }
-  return new Map(Object.entries(isObject(args) ? args : {}).map(([name, value]) => [name, String(value)]));
+  return new Map(Object.entries(isObject(args) ? args : {}).map(([name, value]) => [name, textOf(value)]));
 }
 
 function kubeadmFileOfCloudConfig(text: string, metadata: InstanceMetadata): string {
-  const config = parse(/^## template: *jinja/.test(text) ? renderJinja(text, metadata) : text, 'cloud-config');
+  const config = parse(
+    /^## template: *jinja/.test(text) ? renderJinja(text, metadata) : text,
+    'cloud-config',
+  );
   const files = Array.isArray(config['write_files']) ? (config['write_files'] as Json[]) : [];
   const file = files.find((one) => isObject(one) && KUBEADM_FILES.includes(String(one['path'])));
   if (file === undefined) throw invalid(`writes none of ${KUBEADM_FILES.join(', ')}`);
-  const content = String(file['content'] ?? '');
+  const content = textOf(file['content']);
   switch (file['encoding']) {
     case undefined:
     case 'text/plain':
@@ -115,11 +130,14 @@ function kubeadmFileOfCloudConfig(text: string, metadata: InstanceMetadata): str
 function kubeadmFileOfIgnition(text: string): string {
   const config = parse(text, 'Ignition');
   const files = objectAt(config, 'storage')['files'];
-  const file = (Array.isArray(files) ? (files as Json[]) : []).find((one) => KUBEADM_FILES.includes(String(one['path'])));
+  const file = (Array.isArray(files) ? (files as Json[]) : []).find((one) =>
+    KUBEADM_FILES.includes(String(one['path'])),
+  );
   if (file === undefined) throw invalid(`writes none of ${KUBEADM_FILES.join(', ')}`);
   const contents = objectAt(file, 'contents');
-  const source = /^data:([^,]*),(.*)$/s.exec(String(contents['source'] ?? ''));
-  if (source === null) throw invalid('keeps the configuration for kubeadm outside of itself, which is not supported');
+  const source = /^data:([^,]*),(.*)$/s.exec(textOf(contents['source']));
+  if (source === null)
+    throw invalid('keeps the configuration for kubeadm outside of itself, which is not supported');
   const [, type = '', payload = ''] = source;
   const bytes = type.endsWith(';base64') ? Buffer.from(payload, 'base64') : Buffer.from(unescapeURL(payload));
   return unzip(bytes).toString('utf8');
@@ -143,7 +161,9 @@ function renderJinja(text: string, metadata: InstanceMetadata): string {
     provider_id: metadata.providerID,
   };
   return text.replace(/\{\{\s*([\w.\-"'[\]]+)\s*\}\}/g, (_all, path: string) => {
-    const name = path.replace(/^(ds\.meta_data\.|ds\.|v1\.)/, '').replace(/^ds\[['"]meta_data['"]\]\[['"]|['"]\]$/g, '');
+    const name = path
+      .replace(/^(ds\.meta_data\.|ds\.|v1\.)/, '')
+      .replace(/^ds\[['"]meta_data['"]\]\[['"]|['"]\]$/g, '');
     return variables[name] ?? `CI_MISSING_JINJA_VAR/${name}`;
   });
 }
@@ -162,9 +182,14 @@ function parse(text: string, what: string): Json {
 /** Errors of the parser quote the text, which holds keys and tokens: only the place goes on. */
 function contentOf(document: Document.Parsed, what: string): Json {
   const [error] = document.errors;
-  if (error !== undefined) throw invalid(`is not well formed as ${what} (${error.code} at character ${error.pos[0]})`);
+  if (error !== undefined)
+    throw invalid(`is not well formed as ${what} (${error.code} at character ${error.pos[0]})`);
   if (!isMap(document.contents)) return {};
-  return document.toJS() as Json;
+  try {
+    return document.toJS() as Json;
+  } catch {
+    throw invalid(`uses YAML aliases that cannot be resolved in its ${what} part`);
+  }
 }
 
 function unzip(bytes: Buffer): Buffer {
@@ -180,6 +205,12 @@ function unzip(bytes: Buffer): Buffer {
 function objectAt(value: unknown, key: string): Json {
   const inner = isObject(value) ? value[key] : undefined;
   return isObject(inner) ? inner : {};
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    ? String(value)
+    : '';
 }
 
 function isObject(value: unknown): value is Json {

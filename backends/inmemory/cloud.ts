@@ -192,8 +192,11 @@ class SqliteCloud implements InMemoryCloud {
     const latest = Number(this.sql("SELECT value FROM meta WHERE key = 'changes'").get()?.['value']);
     if (cursor === '') return { cursor: this.cursorAt(latest), machines: [] };
     const [databaseID, since] = cursor.split(':');
-    if (databaseID !== this.databaseID) throw new TransientError('The instance database is another one; start over');
-    const rows = this.sql('SELECT namespace, name FROM instances WHERE changed > ? ORDER BY changed').all(Number(since));
+    if (databaseID !== this.databaseID)
+      throw new TransientError('The instance database is another one; start over');
+    const rows = this.sql('SELECT namespace, name FROM instances WHERE changed > ? ORDER BY changed').all(
+      Number(since),
+    );
     return {
       cursor: this.cursorAt(latest),
       machines: rows.map((row) => ({ namespace: String(row['namespace']), name: String(row['name']) })),
@@ -251,7 +254,13 @@ class SqliteCloud implements InMemoryCloud {
            FROM instances WHERE guest_work IS NOT NULL AND (retry_at <= :now OR lease_until > :now))
          WHERE place <= :perCluster AND lease_until <= :now ORDER BY control_plane DESC, retry_at, ordinal LIMIT :limit)
        RETURNING *`,
-    ).all({ owner: claim.owner, until: now + claim.leaseMs, now, perCluster: claim.perCluster, limit: claim.limit });
+    ).all({
+      owner: claim.owner,
+      until: now + claim.leaseMs,
+      now,
+      perCluster: claim.perCluster,
+      limit: claim.limit,
+    });
     return rows.map(jobOf);
   }
 
@@ -310,10 +319,9 @@ class SqliteCloud implements InMemoryCloud {
     if (this.uncounted.size === 0) return;
     inTransaction(this.db, () => {
       for (const [verb, calls] of this.uncounted) {
-        this.sql('INSERT INTO calls VALUES (?, ?) ON CONFLICT (verb) DO UPDATE SET calls = calls + excluded.calls').run(
-          verb,
-          calls,
-        );
+        this.sql(
+          'INSERT INTO calls VALUES (?, ?) ON CONFLICT (verb) DO UPDATE SET calls = calls + excluded.calls',
+        ).run(verb, calls);
       }
     });
     this.uncounted.clear();

@@ -3,7 +3,14 @@ import type { InMemoryFailures } from '../../api/inmemory.ts';
 import { parseProviderID } from '../../api/provider-id.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import { TerminalError, TransientError } from '../../runtime/errors.ts';
-import type { BootstrapData, ChangeFeed, CreateIntent, MachineBackend, MachineFacts, Observed } from '../backend.ts';
+import type {
+  BootstrapData,
+  ChangeFeed,
+  CreateIntent,
+  MachineBackend,
+  MachineFacts,
+  Observed,
+} from '../backend.ts';
 import type { InMemoryCloud } from './cloud.ts';
 import { chooseFailureDomain } from './failure-domain.ts';
 import type { Instance, Rehearsal } from './instance.ts';
@@ -22,11 +29,15 @@ const POLL_MS = 30_000;
  * simulator: they are its remote control, not part of what is observed.
  */
 export function createInMemoryBackend(cloud: InMemoryCloud): MachineBackend & ChangeFeed {
+  const call = <T>(ctx: Ctx, verb: string, work: () => T): Promise<T> => {
+    cloud.count(verb);
+    return edge(ctx, work);
+  };
   return {
     observe: (ctx, machine) =>
       call(ctx, 'observe', () => {
-        throttle(machine, machine.intent?.clientToken);
-        const instance = lookUp(machine);
+        throttle(cloud, machine, machine.intent?.clientToken);
+        const instance = lookUp(cloud, machine);
         if (instance === undefined || instance.state === 'terminated') return { state: 'absent' };
         cloud.rehearse(instance, rehearsalOf(machine));
         return observed(cloud.find({ id: instance.id }) ?? instance, ctx.clock.now().getTime());
@@ -35,7 +46,7 @@ export function createInMemoryBackend(cloud: InMemoryCloud): MachineBackend & Ch
     create: (ctx, machine, intent, bootstrapData) =>
       call(ctx, 'create', () => {
         checkInput(machine, intent, bootstrapData);
-        throttle(machine, intent.clientToken);
+        throttle(cloud, machine, intent.clientToken);
         const instance = cloud.run({
           clientToken: intent.clientToken,
           requestHash: intent.requestHash,
@@ -56,44 +67,51 @@ export function createInMemoryBackend(cloud: InMemoryCloud): MachineBackend & Ch
 
     destroy: (ctx, machine) =>
       call(ctx, 'destroy', () => {
-        throttle(machine, machine.intent?.clientToken);
-        const instance = lookUp(machine);
-        if (instance !== undefined) cloud.terminate(instance.id);
+        throttle(cloud, machine, machine.intent?.clientToken);
+        for (const instance of everyTrace(cloud, machine)) cloud.terminate(instance.id);
         // The database has the last word: no row, or a tombstone, is proof (invariant 5).
         return { state: 'gone' };
       }),
 
     changes: (ctx, cursor) => call(ctx, 'changes', () => cloud.changes(cursor)),
   };
+}
 
-  function lookUp(machine: MachineFacts): Instance | undefined {
-    if (machine.providerID === undefined) {
-      return machine.intent === undefined ? undefined : cloud.find({ clientToken: machine.intent.clientToken });
-    }
-    const parsed = parseProviderID(machine.providerID);
-    if (parsed?.backend === 'inMemory') return cloud.find({ id: parsed.instanceID });
-    const message = `spec.providerID ${machine.providerID} is none of the in-memory backend; delete the Machine to have it replaced`;
-    throw new TerminalError('ProviderIDInvalid', message);
-  }
+function lookUp(cloud: InMemoryCloud, machine: MachineFacts): Instance | undefined {
+  if (machine.providerID === undefined) return byToken(cloud, machine);
+  const parsed = parseProviderID(machine.providerID);
+  if (parsed?.backend === 'inMemory') return cloud.find({ id: parsed.instanceID });
+  const message = `spec.providerID ${machine.providerID} is none of the in-memory backend; delete the Machine to have it replaced`;
+  throw new TerminalError('ProviderIDInvalid', message);
+}
 
-  function throttle(machine: MachineFacts, clientToken: string | undefined): void {
-    const limit = failuresOf(machine).throttledCalls ?? 0;
-    const caller = clientToken ?? machine.providerID ?? `${machine.namespace}/${machine.name}`;
-    if (!cloud.throttle(caller, limit)) return;
-    const message = 'The in-memory backend is throttled, as failures.throttledCalls asks';
-    throw new TransientError(message, { retryAfterMs: THROTTLE_RETRY_MS });
-  }
+function byToken(cloud: InMemoryCloud, machine: MachineFacts): Instance | undefined {
+  return machine.intent === undefined ? undefined : cloud.find({ clientToken: machine.intent.clientToken });
+}
 
-  /** The backend's edge: counts the call, ends an aborted one and classifies what comes out of the database. */
-  async function call<T>(ctx: Ctx, verb: string, work: () => T): Promise<T> {
-    if (ctx.signal.aborted) throw new TransientError('The call was cut off', { cause: ctx.signal.reason });
-    cloud.count(verb);
-    try {
-      return work();
-    } catch (error) {
-      if (error instanceof TerminalError || error instanceof TransientError) throw error;
-      throw new TransientError('The instance database did not answer', { cause: error });
-    }
+/** Deleting must work with a providerID that somebody has written by hand, too: then the token leads to what was made. */
+function everyTrace(cloud: InMemoryCloud, machine: MachineFacts): readonly Instance[] {
+  const parsed = machine.providerID === undefined ? undefined : parseProviderID(machine.providerID);
+  const byID = parsed?.backend === 'inMemory' ? cloud.find({ id: parsed.instanceID }) : undefined;
+  return [byID, byToken(cloud, machine)].filter((instance) => instance !== undefined);
+}
+
+function throttle(cloud: InMemoryCloud, machine: MachineFacts, clientToken: string | undefined): void {
+  const limit = failuresOf(machine).throttledCalls ?? 0;
+  const caller = clientToken ?? machine.providerID ?? `${machine.namespace}/${machine.name}`;
+  if (!cloud.throttle(caller, limit)) return;
+  const message = 'The in-memory backend is throttled, as failures.throttledCalls asks';
+  throw new TransientError(message, { retryAfterMs: THROTTLE_RETRY_MS });
+}
+
+/** The backend's edge: ends a call that is aborted and classifies what comes out of the database. */
+async function edge<T>(ctx: Ctx, work: () => T): Promise<T> {
+  if (ctx.signal.aborted) throw new TransientError('The call was cut off', { cause: ctx.signal.reason });
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof TerminalError || error instanceof TransientError) throw error;
+    throw new TransientError('The instance database did not answer', { cause: error });
   }
 }
 
@@ -105,7 +123,10 @@ function checkInput(machine: MachineFacts, intent: CreateIntent, bootstrapData: 
     throw new TerminalError('InvalidMachine', 'The create intent has no client token or no request hash');
   }
   if (bootstrapData.value.length === 0) {
-    throw new TerminalError('BootstrapDataInvalid', 'The bootstrap data is empty; delete the Machine to have it replaced');
+    throw new TerminalError(
+      'BootstrapDataInvalid',
+      'The bootstrap data is empty; delete the Machine to have it replaced',
+    );
   }
 }
 
@@ -116,7 +137,8 @@ function failuresOf(machine: MachineFacts): InMemoryFailures {
 /** The machine's settings, else the cluster's, else none. */
 function rehearsalOf(machine: MachineFacts): Rehearsal {
   const { neverBoots, provisioningError, diesAfterSeconds } = failuresOf(machine);
-  const delaySeconds = machine.spec.inMemory?.bootDelaySeconds ?? machine.cluster?.inMemory?.bootDelaySeconds ?? 0;
+  const delaySeconds =
+    machine.spec.inMemory?.bootDelaySeconds ?? machine.cluster?.inMemory?.bootDelaySeconds ?? 0;
   return {
     bootDelayMs: delaySeconds * 1000,
     ...(neverBoots === true && { neverBoots }),
@@ -130,7 +152,12 @@ function observed(instance: Instance, nowMs: number): Observed {
   const seen = { providerID, addresses, failureDomain };
   switch (instance.state) {
     case 'pending':
-      return { state: 'pending', ...seen, message: pendingMessage(instance), pollMs: pollMs(instance, nowMs) };
+      return {
+        state: 'pending',
+        ...seen,
+        message: pendingMessage(instance),
+        pollMs: pollMs(instance, nowMs),
+      };
     // The machine is up: whether its guest joins the cluster is not the infrastructure's question (IM-10).
     case 'booting':
     case 'running':

@@ -19,10 +19,14 @@ export interface WorkloadAPI {
     kind: Kind<T>,
     name: WorkloadName,
     body: unknown,
-    options?: { readonly subresource?: 'status' },
+    options?: { readonly subresource?: 'status'; readonly signal?: AbortSignal },
   ): Promise<T>;
   /** An object that is already gone is a success. `uid` keeps a namesake. */
-  delete(kind: Kind, name: WorkloadName, options?: { readonly uid?: string }): Promise<void>;
+  delete(
+    kind: Kind,
+    name: WorkloadName,
+    options?: { readonly uid?: string; readonly signal?: AbortSignal },
+  ): Promise<void>;
 }
 
 /** How guests find their cluster's API server. */

@@ -2,6 +2,7 @@
 import { ConditionType, Reason } from '../../api/conditions.ts';
 import type { PhaseOutcome } from '../../contract/phases.ts';
 import { readySummary, type Verdict } from '../../contract/ready-summary.ts';
+import { isDeleting } from '../../contract/served.ts';
 import { setCondition } from '../../runtime/conditions.ts';
 import { errorMessage } from '../../runtime/errors.ts';
 import type { Condition } from '../../runtime/object.ts';
@@ -17,7 +18,7 @@ export const CLUSTER_CONDITIONS = [
 
 /** Turns facts and outcome into conditions. The only place that decides them; pure. */
 export function clusterConditions(scope: ClusterScope, outcome: PhaseOutcome, now: Date): Condition[] {
-  const deleting = scope.object.metadata.deletionTimestamp !== undefined;
+  const deleting = isDeleting(scope.object);
   const endpoint = deleting ? endpointBefore(scope) : endpointVerdict(outcome);
   const removal = deleting ? removalVerdict(outcome) : notDeleting();
   const verdicts: [string, Verdict][] = [
@@ -44,7 +45,9 @@ function endpointVerdict(outcome: PhaseOutcome): Verdict {
 
 /** Deleting says nothing new about the endpoint. */
 function endpointBefore(scope: ClusterScope): Verdict {
-  const before = scope.object.status?.conditions?.find((one) => one.type === ConditionType.ControlPlaneEndpointReady);
+  const before = scope.object.status?.conditions?.find(
+    (one) => one.type === ConditionType.ControlPlaneEndpointReady,
+  );
   return before ?? { status: 'Unknown', reason: Reason.Deleting, message: '' };
 }
 

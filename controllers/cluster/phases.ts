@@ -39,7 +39,8 @@ function reportFailureDomains(_ctx: Ctx, scope: ClusterScope): Step {
 
 /** With an external load balancer the endpoint is given, here (IC-2) or on the Cluster (IC-2b); it is not copied between the two. */
 function resolveEndpoint(_ctx: Ctx, scope: ClusterScope): Step {
-  if (isValid(scope.object.spec.controlPlaneEndpoint) || isValid(scope.cluster?.spec?.controlPlaneEndpoint)) return next();
+  if (isValid(scope.object.spec.controlPlaneEndpoint) || isValid(scope.cluster?.spec?.controlPlaneEndpoint))
+    return next();
   const message =
     'Waiting for an endpoint: controlPlaneLoadBalancer is External, so set spec.controlPlaneEndpoint {host, port} ' +
     'of this TSCluster or of its Cluster';

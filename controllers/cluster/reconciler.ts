@@ -8,15 +8,16 @@ import { ownerCluster } from '../../contract/owners.ts';
 import { pausedMessage } from '../../contract/paused.ts';
 import { runPhases } from '../../contract/phases.ts';
 import { reportPaused } from '../../contract/report-paused.ts';
-import { servedBy } from '../../contract/watch-filter.ts';
+import { isDeleting, toServe } from '../../contract/served.ts';
 import { byCluster, CLUSTER_INDEX } from '../../contract/watches.ts';
 import type { Client } from '../../runtime/client.ts';
+import type { Ctx } from '../../runtime/context.ts';
 import type { Reconcile } from '../../runtime/controller.ts';
-import { addFinalizer, hasFinalizer } from '../../runtime/finalizers.ts';
+import { addFinalizer } from '../../runtime/finalizers.ts';
 import type { Cache } from '../../runtime/informer.ts';
 import { keyOf, nameOf } from '../../runtime/object.ts';
-import { patchHelper } from '../../runtime/patch-helper.ts';
-import { done } from '../../runtime/result.ts';
+import { patchHelper, type PatchHelper } from '../../runtime/patch-helper.ts';
+import { done, type Outcome } from '../../runtime/result.ts';
 import { CLUSTER_CONDITIONS, clusterConditions } from './conditions.ts';
 import { DELETE, NORMAL } from './phases.ts';
 import type { ClusterScope } from './scope.ts';
@@ -31,28 +32,35 @@ export interface ClusterDeps {
 /** The reconcile function of the TSCluster controller. */
 export function clusterReconciler(deps: ClusterDeps): Reconcile {
   return async (ctx, name) => {
-    const object = deps.cache.get(TSClusterKind, name);
-    if (object === undefined || !servedBy(deps.watchFilter, object) || isExternallyManaged(object)) return done();
-    const deleting = object.metadata.deletionTimestamp !== undefined;
-    if (deleting && !hasFinalizer(object, TSCLUSTER_FINALIZER)) return done();
+    const object = toServe(deps.cache.get(TSClusterKind, name), { ...deps, finalizer: TSCLUSTER_FINALIZER });
+    if (object === undefined || isExternallyManaged(object)) return done();
 
     const cluster = ownerCluster(deps.cache, object);
     // Core sets the owner on the object itself, and our own watch wakes us (IC-12). Deleting needs no owner.
-    if (cluster === undefined && !deleting) return done();
+    if (cluster === undefined && !isDeleting(object)) return done();
 
     const log = ctx.log.child({ Cluster: cluster && keyOf(nameOf(cluster)) });
     const patch = patchHelper({ ...deps, kind: TSClusterKind, object, ownedConditions: CLUSTER_CONDITIONS });
     const paused = pausedMessage(cluster, object);
     if (paused !== '') return reportPaused({ object, patch, message: paused, now: ctx.clock.now() });
 
-    // Before anything that machines may build on; deletion then waits for them (IC-11).
-    if (!deleting) addFinalizer(object, TSCLUSTER_FINALIZER);
-    const scope: ClusterScope = { object, cluster, machineNames: () => machineNames(deps.cache, object) };
-    const outcome = await runPhases({ ...ctx, log }, deleting ? DELETE : NORMAL, scope);
-    (object.status ??= {}).conditions = clusterConditions(scope, outcome, ctx.clock.now());
-    await patch.apply({ observedGeneration: outcome.ok });
-    return outcome.settle();
+    return drive(
+      { ...ctx, log },
+      { object, cluster, machineNames: () => machineNames(deps.cache, object) },
+      patch,
+    );
   };
+}
+
+/** Phases, conditions, one patch: in this order, also when a phase failed. */
+async function drive(ctx: Ctx, scope: ClusterScope, patch: PatchHelper): Promise<Outcome> {
+  const { object } = scope;
+  // Before anything that machines may build on; deletion then waits for them (IC-11). Does nothing while deleting.
+  addFinalizer(object, TSCLUSTER_FINALIZER);
+  const outcome = await runPhases(ctx, isDeleting(object) ? DELETE : NORMAL, scope);
+  object.status = { ...object.status, conditions: clusterConditions(scope, outcome, ctx.clock.now()) };
+  await patch.apply({ observedGeneration: outcome.ok });
+  return outcome.settle();
 }
 
 function machineNames(cache: Cache, object: TSCluster): readonly string[] {

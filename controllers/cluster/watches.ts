@@ -13,9 +13,12 @@ import { nameOf, type ObjectName } from '../../runtime/object.ts';
 /** The watches of the TSCluster controller. */
 export function clusterWatches(cache: Cache): readonly WatchMapping[] {
   return [
-    { kind: TSClusterKind, map: ownEvent } as WatchMapping,
-    { kind: ClusterKind, map: clusterEvent } as WatchMapping,
-    { kind: TSMachineKind, map: (event: InformerEvent<TSMachine>) => machineEvent(cache, event) } as WatchMapping,
+    { kind: TSClusterKind, map: ownEvent },
+    { kind: ClusterKind, map: clusterEvent },
+    {
+      kind: TSMachineKind,
+      map: (event: InformerEvent<TSMachine>) => machineEvent(cache, event),
+    },
   ];
 }
 

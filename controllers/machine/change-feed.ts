@@ -7,7 +7,10 @@ import type { ObjectName } from '../../runtime/object.ts';
  * One look at a backend's changes, waking the machines concerned. The cursor lives in memory only: after a restart every
  * machine is reconciled anyway.
  */
-export function changeFeedTick(feed: ChangeFeed, wake: (machine: ObjectName) => void): (ctx: Ctx) => Promise<void> {
+export function changeFeedTick(
+  feed: ChangeFeed,
+  wake: (machine: ObjectName) => void,
+): (ctx: Ctx) => Promise<void> {
   let cursor = '';
   return async (ctx) => {
     const changes = await feed.changes(ctx, cursor);

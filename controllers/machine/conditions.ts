@@ -2,8 +2,10 @@
 import { ConditionType, Reason } from '../../api/conditions.ts';
 import type { PhaseOutcome } from '../../contract/phases.ts';
 import { readySummary, type Verdict } from '../../contract/ready-summary.ts';
-import { setCondition } from '../../runtime/conditions.ts';
+import { isDeleting } from '../../contract/served.ts';
+import { getCondition, setCondition } from '../../runtime/conditions.ts';
 import { errorMessage, TerminalError } from '../../runtime/errors.ts';
+import type { EventContent } from '../../runtime/events.ts';
 import type { Condition } from '../../runtime/object.ts';
 import type { MachineScope } from './scope.ts';
 
@@ -17,7 +19,7 @@ export const MACHINE_CONDITIONS = [
 
 /** Turns facts and outcome into conditions. The only place that decides them; pure. */
 export function machineConditions(scope: MachineScope, outcome: PhaseOutcome, now: Date): Condition[] {
-  const deleting = scope.object.metadata.deletionTimestamp !== undefined;
+  const deleting = isDeleting(scope.object);
   const instance = instanceVerdict(scope, outcome);
   const removal = deletingVerdict(scope, outcome);
   const verdicts: [string, Verdict][] = [
@@ -30,6 +32,26 @@ export function machineConditions(scope: MachineScope, outcome: PhaseOutcome, no
     (conditions, [type, verdict]) => setCondition(conditions, { type, ...verdict }, now),
     [...(scope.object.status?.conditions ?? [])],
   );
+}
+
+/** Reasons that deserve an Event as well: what a person, or a MachineHealthCheck, has to act on. */
+const TROUBLE: readonly string[] = [
+  Reason.InstanceFailed,
+  Reason.InstanceStopped,
+  Reason.InstanceMissing,
+  Reason.DuplicateInstances,
+  Reason.BootstrapDataMissing,
+  Reason.BootstrapDataInvalid,
+];
+
+/** The Event to record when the instance came into trouble in this pass. Normal life has conditions only: writes are scarce. */
+export function newTrouble(
+  before: readonly Condition[] | undefined,
+  after: readonly Condition[],
+): EventContent | undefined {
+  const [old, now] = [before, after].map((list) => getCondition(list, ConditionType.InstanceReady));
+  if (now === undefined || now.reason === old?.reason || !TROUBLE.includes(now.reason)) return undefined;
+  return { type: 'Warning', reason: now.reason, action: 'Reconcile', note: now.message };
 }
 
 function instanceVerdict(scope: MachineScope, outcome: PhaseOutcome): Verdict {
@@ -45,7 +67,8 @@ function observedVerdict(scope: MachineScope): Verdict {
   const { instance } = scope.facts;
   switch (instance?.state) {
     case 'running':
-      return { status: 'True', reason: Reason.InstanceRunning, message: '' };
+      // What the guest complains of, where the backend knows it; the machine itself is up.
+      return { status: 'True', reason: Reason.InstanceRunning, message: instance.message };
     case 'stopped':
       return { status: 'False', reason: Reason.InstanceStopped, message: instance.message };
     case 'failed':
@@ -55,7 +78,11 @@ function observedVerdict(scope: MachineScope): Verdict {
     case 'absent':
       return missingVerdict(scope);
     case undefined:
-      return { status: 'Unknown', reason: Reason.InstanceUnknown, message: 'The backend has not been asked yet' };
+      return {
+        status: 'Unknown',
+        reason: Reason.InstanceUnknown,
+        message: 'The backend has not been asked yet',
+      };
   }
 }
 
@@ -71,12 +98,14 @@ function missingVerdict(scope: MachineScope): Verdict {
 function failureVerdict(scope: MachineScope, error: unknown): Verdict {
   const message = errorMessage(error);
   if (error instanceof TerminalError) return { status: 'False', reason: error.reason, message };
-  const before = scope.object.status?.conditions?.find((condition) => condition.type === ConditionType.InstanceReady);
+  const before = scope.object.status?.conditions?.find(
+    (condition) => condition.type === ConditionType.InstanceReady,
+  );
   return { status: before?.status ?? 'Unknown', reason: before?.reason ?? Reason.InstanceUnknown, message };
 }
 
 function deletingVerdict(scope: MachineScope, outcome: PhaseOutcome): Verdict {
-  if (scope.object.metadata.deletionTimestamp === undefined) {
+  if (!isDeleting(scope.object)) {
     return { status: 'False', reason: Reason.NotDeleting, message: '' };
   }
   if (outcome.error !== undefined) {

@@ -14,8 +14,14 @@ export function nextIntent(machine: MachineFacts, data: BootstrapData): CreateIn
 
 /** SHA-256 of everything that decides what is made: the machine's settings, its place, its version and its bootstrap data. */
 function requestHash(machine: MachineFacts, data: BootstrapData): string {
-  const { providerID: _id, createIntent: _intent, ...settings } = machine.spec;
-  const request = [settings, machine.failureDomain ?? null, machine.version ?? null, machine.controlPlane, data.format];
+  const settings = { ...machine.spec, providerID: undefined, createIntent: undefined };
+  const request = [
+    settings,
+    machine.failureDomain ?? null,
+    machine.version ?? null,
+    machine.controlPlane,
+    data.format,
+  ];
   return createHash('sha256').update(stableJSON(request)).update('\0').update(data.value).digest('hex');
 }
 

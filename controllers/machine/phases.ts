@@ -3,20 +3,20 @@ import { isDeepStrictEqual } from 'node:util';
 import { Reason } from '../../api/conditions.ts';
 import { TSMACHINE_FINALIZER } from '../../api/labels.ts';
 import { SecretKind } from '../../api/kinds.ts';
-import type { BootstrapData } from '../../backends/backend.ts';
+import type { TSMachine } from '../../api/tsmachine.ts';
+import type { BootstrapData, CreateIntent } from '../../backends/backend.ts';
 import { hold, next, type Phase, type Step } from '../../contract/phases.ts';
 import type { Client } from '../../runtime/client.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import { TerminalError } from '../../runtime/errors.ts';
-import type { EventRecorder } from '../../runtime/events.ts';
 import { addFinalizer, hasFinalizer, removeFinalizer } from '../../runtime/finalizers.ts';
+import { nameOf } from '../../runtime/object.ts';
 import { nextIntent } from './intent.ts';
 import { machineFacts, type MachineScope } from './scope.ts';
 
 /** What phases need of the management cluster. */
 export interface PhaseDeps {
   readonly client: Client;
-  readonly events: EventRecorder;
   /** Writes metadata and spec of the scope's object now and reads the answer back into it. */
   readonly persist: (scope: MachineScope) => Promise<void>;
 }
@@ -31,20 +31,22 @@ export function normalPhases(deps: PhaseDeps): readonly Phase<MachineScope>[] {
   return [
     { name: 'observeInstance', role: 'acts', run: observeInstance },
     { name: 'waitForClusterInfrastructure', role: 'acts', run: waitForClusterInfrastructure },
-    { name: 'readBootstrapData', role: 'acts', run: (ctx, scope) => readBootstrapData(ctx, scope, deps.client) },
+    {
+      name: 'readBootstrapData',
+      role: 'acts',
+      run: (ctx, scope) => readBootstrapData(ctx, scope, deps.client),
+    },
     { name: 'recordIntent', role: 'acts', run: (_ctx, scope) => recordIntent(scope, deps) },
-    { name: 'createInstance', role: 'acts', run: (ctx, scope) => createInstance(ctx, scope, deps.events) },
+    { name: 'createInstance', role: 'acts', run: createInstance },
     { name: 'reportInstance', role: 'reports', run: (_ctx, scope) => reportInstance(scope) },
   ];
 }
 
 /** From whatever there is to nothing. Needs no owner, no cluster and no bootstrap data (invariant 7). */
-export function deletePhases(deps: PhaseDeps): readonly Phase<MachineScope>[] {
-  return [
-    { name: 'destroyInstance', role: 'acts', run: (ctx, scope) => destroyInstance(ctx, scope, deps.events) },
-    { name: 'releaseFinalizer', role: 'acts', run: (_ctx, scope) => releaseFinalizer(scope) },
-  ];
-}
+export const DELETE: readonly Phase<MachineScope>[] = [
+  { name: 'destroyInstance', role: 'acts', run: destroyInstance },
+  { name: 'releaseFinalizer', role: 'acts', run: (_ctx, scope) => releaseFinalizer(scope) },
+];
 
 /** Nothing was promised and no id is known: nothing can exist, and the backend is not asked. */
 function nothingMade(scope: MachineScope): boolean {
@@ -64,21 +66,21 @@ function isToBeMade(scope: MachineScope): boolean {
 }
 
 function waitForClusterInfrastructure(_ctx: Ctx, scope: MachineScope): Step {
-  if (!isToBeMade(scope) || scope.cluster?.status?.initialization?.infrastructureProvisioned === true) return next();
+  if (!isToBeMade(scope) || scope.cluster?.status?.initialization?.infrastructureProvisioned === true)
+    return next();
   const what = scope.cluster === undefined ? 'the Cluster' : `Cluster ${scope.cluster.metadata.name}`;
-  return hold(Reason.WaitingForClusterInfrastructure, `Waiting for ${what} to have its infrastructure provisioned`);
+  return hold(
+    Reason.WaitingForClusterInfrastructure,
+    `Waiting for ${what} to have its infrastructure provisioned`,
+  );
 }
 
 async function readBootstrapData(ctx: Ctx, scope: MachineScope, client: Client): Promise<Step> {
   if (!isToBeMade(scope)) return next();
-  const name = scope.machine?.spec.bootstrap?.dataSecretName;
-  if (name === undefined || name === '') {
-    const config = scope.machine?.spec.bootstrap?.configRef;
-    const from = config === undefined ? 'spec.bootstrap.dataSecretName of the Machine' : `${config.kind} ${config.name}`;
-    return hold(Reason.WaitingForBootstrapData, `Waiting for bootstrap data from ${from}`);
-  }
-  const namespace = scope.object.metadata.namespace ?? '';
-  const secret = await client.get(SecretKind, { namespace, name }, ctx.signal);
+  const name = scope.machine?.spec.bootstrap?.dataSecretName ?? '';
+  if (name === '')
+    return hold(Reason.WaitingForBootstrapData, `Waiting for bootstrap data from ${bootstrapSource(scope)}`);
+  const secret = await client.get(SecretKind, { ...nameOf(scope.object), name }, ctx.signal);
   if (secret === undefined) {
     const message =
       `Secret ${name}, which spec.bootstrap.dataSecretName of the Machine names, does not exist; ` +
@@ -87,6 +89,14 @@ async function readBootstrapData(ctx: Ctx, scope: MachineScope, client: Client):
   }
   scope.facts.bootstrapData = bootstrapDataOf(name, secret.data ?? {});
   return next();
+}
+
+/** Who has to act before there is bootstrap data. */
+function bootstrapSource(scope: MachineScope): string {
+  const config = scope.machine?.spec.bootstrap?.configRef;
+  return config === undefined
+    ? 'whoever sets spec.bootstrap.dataSecretName of the Machine'
+    : `${config.kind} ${config.name}`;
 }
 
 /** The payload is passed on unmodified (IM-9). */
@@ -101,31 +111,40 @@ function bootstrapDataOf(name: string, data: Record<string, string>): BootstrapD
 }
 
 function invalidData(secret: string, why: string): TerminalError {
-  return new TerminalError(Reason.BootstrapDataInvalid, `Bootstrap data Secret ${secret} ${why}; delete the Machine to have it replaced`);
+  return new TerminalError(
+    Reason.BootstrapDataInvalid,
+    `Bootstrap data Secret ${secret} ${why}; delete the Machine to have it replaced`,
+  );
 }
 
 /** The finalizer and the intent are on the API server, in one write, before the first side effect (invariant 1). */
 async function recordIntent(scope: MachineScope, deps: PhaseDeps): Promise<Step> {
-  if (!isToBeMade(scope) || scope.facts.bootstrapData === undefined) return next();
-  const intent = nextIntent(machineFacts(scope), scope.facts.bootstrapData);
-  if (!isDeepStrictEqual(scope.object.spec.createIntent, intent) || !hasFinalizer(scope.object, TSMACHINE_FINALIZER)) {
-    scope.object.spec.createIntent = intent;
-    addFinalizer(scope.object, TSMACHINE_FINALIZER);
+  const { object, facts } = scope;
+  if (!isToBeMade(scope) || facts.bootstrapData === undefined) return next();
+  const intent = nextIntent(machineFacts(scope), facts.bootstrapData);
+  if (!isRecorded(object, intent)) {
+    object.spec.createIntent = intent;
+    addFinalizer(object, TSMACHINE_FINALIZER);
     await deps.persist(scope);
   }
-  if (!isDeepStrictEqual(scope.object.spec.createIntent, intent) || !hasFinalizer(scope.object, TSMACHINE_FINALIZER)) {
-    throw new Error('The API server did not keep spec.createIntent and the finalizer; check that the installed CRD is current');
+  if (!isRecorded(object, intent)) {
+    throw new Error(
+      'The API server did not keep spec.createIntent and the finalizer; check that the installed CRD is current',
+    );
   }
-  scope.facts.intent = intent;
+  facts.intent = intent;
   return next();
 }
 
-async function createInstance(ctx: Ctx, scope: MachineScope, events: EventRecorder): Promise<Step> {
+function isRecorded(object: TSMachine, intent: CreateIntent): boolean {
+  return isDeepStrictEqual(object.spec.createIntent, intent) && hasFinalizer(object, TSMACHINE_FINALIZER);
+}
+
+async function createInstance(ctx: Ctx, scope: MachineScope): Promise<Step> {
   const { intent, bootstrapData } = scope.facts;
   if (!isToBeMade(scope) || intent === undefined || bootstrapData === undefined) return next();
   ctx.log.info({ attempt: intent.attempt }, 'Creating instance');
   await scope.backend.create(ctx, machineFacts(scope), intent, bootstrapData);
-  events.event(scope.object, { type: 'Normal', reason: 'InstanceCreating', action: 'Create', note: 'Creating the instance' });
   scope.facts.instance = await scope.backend.observe(ctx, machineFacts(scope));
   return scope.facts.instance.state === 'absent'
     ? hold(Reason.InstanceCreating, 'The instance was asked for and is not visible yet', POLL_MS)
@@ -137,34 +156,32 @@ function reportInstance(scope: MachineScope): Step {
   const { object, facts } = scope;
   const instance = facts.instance;
   if (instance === undefined || instance.state === 'absent') return next();
-  if (object.spec.providerID !== undefined && object.spec.providerID !== instance.providerID) {
-    const message = `The backend answered for instance ${instance.providerID} where spec.providerID is ${object.spec.providerID}`;
-    throw new TerminalError(Reason.DuplicateInstances, `${message}; look at both before deleting either`);
-  }
-  object.spec.providerID = instance.providerID;
-  const status = (object.status ??= {});
-  status.addresses = [...instance.addresses];
-  if (instance.failureDomain !== undefined) status.failureDomain = instance.failureDomain;
-  switch (instance.state) {
-    case 'running':
-      status.initialization = { provisioned: true };
-      return next();
-    case 'pending':
-      return hold(Reason.InstancePending, instance.message, instance.pollMs ?? POLL_MS);
-    case 'stopped':
-    case 'failed':
-      // A change is told by the backend's change feed; there is nothing to hurry for.
-      return next();
-  }
+  takeIdentity(scope, instance.providerID);
+  object.status = {
+    ...object.status,
+    addresses: [...instance.addresses],
+    ...(instance.failureDomain !== undefined && { failureDomain: instance.failureDomain }),
+    // Latched by core as well: a machine that stops later was provisioned all the same.
+    ...(instance.state === 'running' && { initialization: { provisioned: true } }),
+  };
+  // Of other states a change is told by the backend's change feed; there is nothing to hurry for.
+  return instance.state === 'pending'
+    ? hold(Reason.InstancePending, instance.message, instance.pollMs ?? POLL_MS)
+    : next();
 }
 
-async function destroyInstance(ctx: Ctx, scope: MachineScope, events: EventRecorder): Promise<Step> {
+/** Written as soon as it is known, then never changed (IM-2). */
+function takeIdentity({ object }: MachineScope, providerID: string): void {
+  const known = (object.spec.providerID ??= providerID);
+  if (known === providerID) return;
+  const message = `The backend answered for instance ${providerID} where spec.providerID is ${known}`;
+  throw new TerminalError(Reason.DuplicateInstances, `${message}; look at both before deleting either`);
+}
+
+async function destroyInstance(ctx: Ctx, scope: MachineScope): Promise<Step> {
   if (nothingMade(scope)) return next();
   const answer = await scope.backend.destroy(ctx, machineFacts(scope));
-  if (answer.state === 'gone') {
-    events.event(scope.object, { type: 'Normal', reason: 'InstanceDeleted', action: 'Delete', note: 'The instance is gone' });
-    return next();
-  }
+  if (answer.state === 'gone') return next();
   scope.facts.destroying = answer.message;
   return hold(Reason.InstanceDeleting, answer.message, answer.pollMs ?? POLL_MS);
 }

@@ -1,18 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Cluster, Machine } from '../../api/cluster-api.ts';
+import { TSClusterKind } from '../../api/kinds.ts';
 import { CONTROL_PLANE_LABEL } from '../../api/labels.ts';
 import type { TSCluster } from '../../api/tscluster.ts';
 import type { TSMachine } from '../../api/tsmachine.ts';
-import type { BootstrapData, CreateIntent, MachineBackend, MachineFacts, Observed } from '../../backends/backend.ts';
+import type {
+  BootstrapData,
+  CreateIntent,
+  MachineBackend,
+  MachineFacts,
+  Observed,
+} from '../../backends/backend.ts';
+import { clusterOfMachine, ownerMachine } from '../../contract/owners.ts';
+import type { Cache } from '../../runtime/informer.ts';
+import { nameOf } from '../../runtime/object.ts';
 
-/** What one reconcile works on, and what its phases found out. */
-export interface MachineScope {
-  /** Our own copy: phases change it, one patch at the end writes it. */
-  readonly object: TSMachine;
-  /** The owner; may be gone while deleting. */
+/** Who an InfraMachine belongs to. Complete in normal life; any of them may be gone while deleting. */
+export interface Owners {
   readonly machine: Machine | undefined;
   readonly cluster: Cluster | undefined;
   readonly tsCluster: TSCluster | undefined;
+}
+
+/** What one reconcile works on, and what its phases found out. */
+export interface MachineScope extends Owners {
+  /** Our own copy: phases change it, one patch at the end writes it. */
+  readonly object: TSMachine;
   readonly backend: MachineBackend;
   readonly facts: Facts;
 }
@@ -29,20 +42,37 @@ export interface Facts {
   destroying?: string;
 }
 
+/** The owners of a machine, as far as the cache knows them. */
+export function findOwners(cache: Cache, object: TSMachine): Owners {
+  const machine = ownerMachine(cache, object);
+  const cluster = clusterOfMachine(cache, object, machine);
+  return { machine, cluster, tsCluster: infraCluster(cache, cluster) };
+}
+
+/** The TSCluster that the Cluster names; `undefined` when it is of another kind or gone. */
+function infraCluster(cache: Cache, cluster: Cluster | undefined): TSCluster | undefined {
+  const reference = cluster?.spec?.infrastructureRef;
+  if (cluster === undefined || reference?.kind !== TSClusterKind.kind) return undefined;
+  return cache.get(TSClusterKind, { ...nameOf(cluster), name: reference.name });
+}
+
 /** The plain data that a backend may see (decision 3). */
-export function machineFacts(scope: Omit<MachineScope, 'backend' | 'facts'>): MachineFacts {
-  const { object, machine, cluster, tsCluster } = scope;
+export function machineFacts({ object, machine, cluster, tsCluster }: MachineScope): MachineFacts {
+  const asked = machine?.spec;
   return {
-    namespace: object.metadata.namespace ?? '',
-    name: object.metadata.name,
-    clusterName: cluster?.metadata.name ?? machine?.spec.clusterName ?? '',
-    // The label counts by its presence, its value is empty (PIT-31).
-    controlPlane: machine?.metadata.labels?.[CONTROL_PLANE_LABEL] !== undefined,
-    version: machine?.spec.version,
-    failureDomain: machine?.spec.failureDomain,
+    ...nameOf(object),
+    clusterName: cluster?.metadata.name ?? asked?.clusterName ?? '',
+    controlPlane: machine !== undefined && isControlPlane(machine),
+    version: asked?.version,
+    failureDomain: asked?.failureDomain,
     providerID: object.spec.providerID,
     intent: object.spec.createIntent,
     spec: object.spec,
     cluster: tsCluster?.spec,
   };
+}
+
+/** The label counts by its presence, its value is empty (PIT-31). */
+function isControlPlane(machine: Machine): boolean {
+  return machine.metadata.labels?.[CONTROL_PLANE_LABEL] !== undefined;
 }

@@ -12,9 +12,9 @@ import { nameOf, type ObjectName } from '../../runtime/object.ts';
 /** The watches of the TSMachine controller. */
 export function machineWatches(cache: Cache): readonly WatchMapping[] {
   return [
-    { kind: TSMachineKind, map: ownEvent } as WatchMapping,
-    { kind: MachineKind, map: machineEvent } as WatchMapping,
-    { kind: ClusterKind, map: (event: InformerEvent<Cluster>) => clusterEvent(cache, event) } as WatchMapping,
+    { kind: TSMachineKind, map: ownEvent },
+    { kind: MachineKind, map: machineEvent },
+    { kind: ClusterKind, map: (event: InformerEvent<Cluster>) => clusterEvent(cache, event) },
   ];
 }
 
@@ -25,14 +25,15 @@ function ownEvent(event: InformerEvent<TSMachine>): readonly ObjectName[] {
 
 /** The object without what this controller itself writes. */
 function asked(object: TSMachine): unknown {
-  const { providerID: _id, createIntent: _intent, ...spec } = object.spec;
+  const spec = { ...object.spec, providerID: undefined, createIntent: undefined };
   const { labels, annotations, ownerReferences, deletionTimestamp, uid } = object.metadata;
   return { spec, labels, annotations, ownerReferences, deletionTimestamp, uid };
 }
 
 /** Core writes a Machine's status often; only its spec concerns us. */
 function machineEvent(event: InformerEvent<Machine>): readonly ObjectName[] {
-  if (event.type === 'update' && event.previous.metadata.generation === event.object.metadata.generation) return [];
+  if (event.type === 'update' && event.previous.metadata.generation === event.object.metadata.generation)
+    return [];
   const reference = event.object.spec.infrastructureRef;
   if (reference.kind !== TSMachineKind.kind) return [];
   return [{ namespace: event.object.metadata.namespace ?? '', name: reference.name }];

@@ -54,7 +54,10 @@ export async function startAPIServer(options: APIServerOptions): Promise<APIServ
   const { binaries, versions } = options.stack;
   const pki = await createPKI({ kubeadm: binaries.kubeadm, dir, port, version: versions.kubernetes });
   const etcd = await startEtcd({ etcd: binaries.etcd, dir, pki });
-  const flags = mergeFlags(flagsOf({ dir, port, pki, etcd, auditLog: options.auditLog }), options.flags ?? []);
+  const flags = mergeFlags(
+    flagsOf({ dir, port, pki, etcd, auditLog: options.auditLog }),
+    options.flags ?? [],
+  );
   const start = () =>
     startServer({
       name: 'kube-apiserver',

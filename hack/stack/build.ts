@@ -72,7 +72,10 @@ async function build(wanted: Stack, say: (line: string) => void): Promise<void> 
 }
 
 /** The binaries of an envtest folder that are there and in our minor version. */
-async function fromAssets(dir: string | undefined, say: (line: string) => void): Promise<Map<BinaryName, string>> {
+async function fromAssets(
+  dir: string | undefined,
+  say: (line: string) => void,
+): Promise<Map<BinaryName, string>> {
   const found = new Map<BinaryName, string>();
   if (!dir) return found;
   for (const binary of BINARIES.filter(({ name }) => name in VERSION_COMMANDS)) {

@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The clusterctl repository folders of Cluster API's own providers, made from its Go module: no download, no container registry.
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { moduleDir } from './go.ts';
 import { runProgram } from './process.ts';
@@ -50,7 +59,11 @@ export function certManagerCRDs(componentsDir: string): string {
 }
 
 /** Makes `dir` with all of it, in one move. Does nothing when it is there. */
-export async function buildComponents(options: { dir: string; kubectl: string; folder: string }): Promise<void> {
+export async function buildComponents(options: {
+  dir: string;
+  kubectl: string;
+  folder: string;
+}): Promise<void> {
   if (existsSync(options.dir)) return;
   const partial = `${options.dir}.${process.pid}`;
   try {
@@ -63,7 +76,11 @@ export async function buildComponents(options: { dir: string; kubectl: string; f
       const metadata = readFileSync(join(clusterAPI, 'metadata.yaml'), 'utf8');
       write(join(partial, provider.label, VERSIONS.clusterAPI, 'metadata.yaml'), metadata);
     }
-    const certManager = await moduleDir('github.com/cert-manager/cert-manager', 'cert-manager', options.folder);
+    const certManager = await moduleDir(
+      'github.com/cert-manager/cert-manager',
+      'cert-manager',
+      options.folder,
+    );
     write(certManagerCRDs(partial), allOf(join(certManager, 'deploy/crds')));
     renameSync(partial, options.dir);
   } finally {
@@ -73,7 +90,8 @@ export async function buildComponents(options: { dir: string; kubectl: string; f
 
 /** Copies them to `<dir>/<label>/<version>`, where a provider's own folder can stand beside them. */
 export function copyComponents(componentsDir: string, dir: string): void {
-  for (const { label } of STACK_PROVIDERS) cpSync(join(componentsDir, label), join(dir, label), { recursive: true });
+  for (const { label } of STACK_PROVIDERS)
+    cpSync(join(componentsDir, label), join(dir, label), { recursive: true });
 }
 
 function write(file: string, text: string): void {

@@ -20,7 +20,10 @@ const CONTROLLERS = [
 ];
 
 /** Healthy when the promise settles. */
-export async function startControllerManager(options: { stack: Stack; apiServer: APIServer }): Promise<Server> {
+export async function startControllerManager(options: {
+  stack: Stack;
+  apiServer: APIServer;
+}): Promise<Server> {
   const { stack, apiServer } = options;
   const port = await freePort();
   const server = startServer({

@@ -19,9 +19,12 @@ export async function requireGo(folder: string): Promise<void> {
   } catch (error) {
     const missing = String((error as Error).cause).includes('ENOENT');
     const said = (error as Error).message.split('\n').at(-1) ?? '';
-    throw new Error(missing ? `Go is not installed. ${WAY_OUT}` : `Go cannot build the stack: ${said}. ${WAY_OUT}`, {
-      cause: error,
-    });
+    throw new Error(
+      missing ? `Go is not installed. ${WAY_OUT}` : `Go cannot build the stack: ${said}. ${WAY_OUT}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -31,7 +34,10 @@ export async function goBuild(binary: Binary, folder: string, outDir: string): P
   const partial = join(outDir, `.${binary.name}.${process.pid}`);
   const flags = ['-trimpath', '-ldflags', ['-s', '-w', ...stamps].join(' '), '-o', partial];
   try {
-    await runProgram('go', ['build', ...flags, binary.package], { cwd: join(folder, binary.module), env: ENVIRONMENT });
+    await runProgram('go', ['build', ...flags, binary.package], {
+      cwd: join(folder, binary.module),
+      env: ENVIRONMENT,
+    });
     renameSync(partial, join(outDir, binary.name));
   } finally {
     rmSync(partial, { force: true });

@@ -4,7 +4,11 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { pause } from './process.ts';
 
 /** Runs `work` while holding the lock file; waits while another living process holds it, and tells `waiting` once. */
-export async function withLock<T>(file: string, work: () => Promise<T>, waiting: (pid: number) => void): Promise<T> {
+export async function withLock<T>(
+  file: string,
+  work: () => Promise<T>,
+  waiting: (pid: number) => void,
+): Promise<T> {
   let told = false;
   while (!take(file)) {
     const holder = holderOf(file);

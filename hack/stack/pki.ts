@@ -18,7 +18,12 @@ export interface PKI {
 export const ADVERTISED = '192.0.2.1';
 
 /** The serving certificate is for 127.0.0.1 and localhost; the kubeconfig points at `port` on 127.0.0.1. */
-export async function createPKI(options: { kubeadm: string; dir: string; port: number; version: string }): Promise<PKI> {
+export async function createPKI(options: {
+  kubeadm: string;
+  dir: string;
+  port: number;
+  version: string;
+}): Promise<PKI> {
   const pki = join(options.dir, 'pki');
   const config = join(options.dir, 'kubeadm.yaml');
   writeFileSync(config, kubeadmConfig({ ...options, pki }));

@@ -39,8 +39,8 @@ export interface Server {
  * system does not give away while the watchdog lives: it can never hit a stranger.
  */
 const GUARDED = `exec 3<&0
-( trap '' TERM INT HUP; cat <&3 >/dev/null; kill -TERM -- -$$; n=0
-  while [ $n -lt 50 ] && kill -0 $$; do sleep 0.1; n=$((n+1)); done; kill -KILL -- -$$ ) >/dev/null 2>&1 &
+( trap '' TERM INT HUP; cat <&3 >/dev/null; kill -s TERM -- -$$; n=0
+  while [ $n -lt 50 ] && kill -0 $$; do sleep 0.1; n=$((n+1)); done; kill -s KILL -- -$$ ) >/dev/null 2>&1 &
 exec "$@" </dev/null 3<&-`;
 
 const STOP_MS = 10_000;
@@ -105,7 +105,8 @@ export async function waitUntil(ask: () => Promise<boolean>, options: WaitOption
   const deadline = Date.now() + options.timeoutMs;
   let last = '';
   while (Date.now() < deadline) {
-    if (options.server?.running() === false) throw new Error(`${options.server.name} ended\n${options.server.tail()}`);
+    if (options.server?.running() === false)
+      throw new Error(`${options.server.name} ended\n${options.server.tail()}`);
     try {
       if (await ask()) return;
     } catch (error) {

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs our own manager as a local process under the service account that the installed manifests give it.
+import { join } from 'node:path';
+import type { APIServer } from './api-server.ts';
+import type { Stack } from './build.ts';
+import { httpStatus } from './managers.ts';
+import { freePort } from './ports.ts';
+import { type Server, startServer, waitUntil } from './process.ts';
+import { serviceAccountKubeconfig } from './service-account.ts';
+
+/** As config/ installs it. */
+export const PROVIDER_ACCOUNT = { namespace: 'ts-provider-system', name: 'ts-provider-manager' } as const;
+
+export interface ProviderOptions {
+  readonly stack: Stack;
+  readonly apiServer: APIServer;
+  /** Tells instances of one test apart in file names; default `ts-provider`. */
+  readonly name?: string;
+  /** The in-memory backend's instances; a file outlives the process. Default: a file per name. */
+  readonly database?: string;
+  /** Added to ours: `--namespace=x`. */
+  readonly flags?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Wait for /readyz; default true. One that waits for the leader's lease is alive and not yet at work. */
+  readonly waitReady?: boolean;
+}
+
+export interface Provider {
+  readonly server: Server;
+  readonly database: string;
+  /** `http://127.0.0.1:PORT` of the metrics. */
+  readonly metricsURL: string;
+  readonly healthURL: string;
+}
+
+const MAIN = join(import.meta.dirname, '../../main.ts');
+
+/** Starts `node main.ts`. The manifests (RBAC, CRDs) must be installed. */
+export async function startProvider(options: ProviderOptions): Promise<Provider> {
+  const { stack, apiServer } = options;
+  const name = options.name ?? 'ts-provider';
+  const database = options.database ?? join(apiServer.dir, `${name}.sqlite`);
+  const kubeconfig = await serviceAccountKubeconfig({ stack, apiServer, ...PROVIDER_ACCOUNT });
+  const [health, metrics] = [await freePort(), await freePort()];
+  const server = startServer({
+    name,
+    binary: process.execPath,
+    logFile: join(apiServer.dir, `${name}.log`),
+    ...(options.env === undefined ? {} : { env: options.env }),
+    args: [
+      '--disable-warning=ExperimentalWarning',
+      MAIN,
+      `--kubeconfig=${kubeconfig}`,
+      `--in-memory-database=${database}`,
+      `--health-addr=127.0.0.1:${health}`,
+      `--metrics-addr=127.0.0.1:${metrics}`,
+      ...(options.flags ?? []),
+    ],
+  });
+  const healthURL = `http://127.0.0.1:${health}`;
+  if (options.waitReady !== false) await ready(server, healthURL);
+  return { server, database, healthURL, metricsURL: `http://127.0.0.1:${metrics}` };
+}
+
+async function ready(server: Server, healthURL: string): Promise<void> {
+  try {
+    const ask = async () => (await httpStatus(`${healthURL}/readyz`)) === 200;
+    await waitUntil(ask, { what: `${server.name} to be ready`, timeoutMs: 60_000, server });
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
