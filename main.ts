@@ -25,11 +25,12 @@ import { createLeaderElector } from './runtime/leader-election.ts';
 import { createLogger, LOG_LEVELS, type LogLevel } from './runtime/logger.ts';
 import { createManager, type Manager } from './runtime/manager.ts';
 import { createMetrics } from './runtime/metrics.ts';
+import { aborted, type Runnable } from './runtime/runnable.ts';
 import { createTicker } from './runtime/ticker.ts';
 
 const COMPONENT = 'ts-provider';
 /** How often the simulated machines live on, and how often the backend is asked what changed. */
-const TICK_MS = 500;
+const TICK_MS = 200;
 
 const HELP = `ts-provider: the infrastructure provider's manager
 
@@ -116,7 +117,7 @@ function watchKinds({ informers }: Foundation): void {
 
 /** The in-memory backend and the life of its machines, which only the leader lets go on. */
 function inMemory(base: Foundation, database: string) {
-  const { client, log, metrics } = base;
+  const { client, metrics } = base;
   const cloud = openInMemoryCloud({ path: database, clock });
   const workloads = createWorkloadClusters({
     client,
@@ -124,8 +125,8 @@ function inMemory(base: Foundation, database: string) {
     clientFrom: (text) =>
       createClient({ kubeConfig: kubeConfigFromString(text), metrics, target: 'workload' }),
   });
-  const simulator = createSimulator({ cloud, workloads, clock, log });
-  return { cloud, simulator, backend: createInMemoryBackend(cloud) };
+  const simulator = createSimulator({ cloud, workloads, clock });
+  return { simulator, backend: createInMemoryBackend(cloud) };
 }
 
 function build(flags: Flags): Manager {
@@ -168,10 +169,22 @@ function build(flags: Flags): Manager {
         'in-memory-changes',
         changeFeedTick(backend, (name) => machines.wake(name)),
       ),
-      events,
+      atStop('in-memory-guests', () => simulator.stop()),
+      atStop('events', () => events.flush()),
     ],
     controllers: [clusters, machines],
   });
+}
+
+/** Something that runs by itself and wants a last word. */
+function atStop(name: string, finish: () => Promise<void>): Runnable {
+  return {
+    name,
+    async run(signal) {
+      await aborted(signal);
+      await finish();
+    },
+  };
 }
 
 function listeners(flags: Flags, { informers, metrics }: Foundation) {

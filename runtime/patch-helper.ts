@@ -120,8 +120,9 @@ function ownedOnly(status: Status | undefined, read: Status | undefined, owned: 
   );
   const unknown = others.filter((other) => !ours.includes(other));
   const conditions = [...ours, ...unknown];
-  const empty = conditions.length === 0 && read?.conditions === undefined;
-  return empty ? { ...status } : { ...status, conditions };
+  const result: Status = { ...status, conditions };
+  if (conditions.length === 0 && read?.conditions === undefined) delete result.conditions;
+  return result;
 }
 
 /** `observedGeneration` everywhere: the present generation when all of the spec was looked at, else what was there before. */
