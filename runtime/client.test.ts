@@ -367,12 +367,11 @@ describe('watch', () => {
     answerWith((response) => response.writeHead(200).write(watchLine('ADDED', { metadata: { name: 'a' } })));
     const seen = failure(
       (async () => {
-        for await (const _event of setup().client.watch(
-          THING,
-          { resourceVersion: '5', timeoutSeconds: 300 },
-          stop.signal,
-        ))
-          stop.abort();
+        const from = { resourceVersion: '5', timeoutSeconds: 300 };
+        const watch = setup().client.watch(THING, from, stop.signal);
+        await watch.next();
+        stop.abort();
+        await watch.next();
       })(),
     );
     expect(await seen).toMatchObject({ name: 'TransientError' });

@@ -50,7 +50,7 @@ function setup(object: Thing, failure?: Error) {
       if (resourceVersion !== stored.metadata.resourceVersion)
         throw new ApiError(409, 'Conflict', 'moved on');
       writes.push({ subresource: options.subresource, body });
-      stored = merge(stored, { ...body, metadata }) as Thing;
+      stored = merge(stored, { ...body, metadata }) as unknown as Thing;
       stored.metadata.resourceVersion = String(Number(resourceVersion) + 1);
       if (body['spec'] !== undefined) stored.metadata.generation = (stored.metadata.generation ?? 0) + 1;
       const answer = structuredClone(stored);
