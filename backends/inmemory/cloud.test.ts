@@ -38,7 +38,10 @@ function request(name: string): RunRequest {
       capacity: {},
       rehearsal: { bootDelayMs: 0 },
     },
-    bootstrapData: { format: 'cloud-config', value: Buffer.from('canary-in-the-bootstrap-data') },
+    bootstrapData: {
+      format: 'cloud-config',
+      value: Buffer.from('canary-in-the-bootstrap-data'.repeat(1_000)),
+    },
   };
 }
 

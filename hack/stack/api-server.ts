@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A real kube-apiserver with an etcd of its own, on loopback, ready about two seconds after the start.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { Agent, get } from 'node:https';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
@@ -193,9 +193,4 @@ export function kubeconfigText(options: { server: string; caPem: string; token: 
     contexts: [{ name, context: { cluster: name, user: name } }],
     'current-context': name,
   });
-}
-
-/** Reads the text of a kubeconfig file; here so that callers need no other import. */
-export function readKubeconfig(server: APIServer): string {
-  return readFileSync(server.kubeconfig, 'utf8');
 }

@@ -1,15 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The clusterctl repository folders of Cluster API's own providers, made from its Go module: no download, no container registry.
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { moduleDir } from './go.ts';
 import { runProgram } from './process.ts';
@@ -86,12 +77,6 @@ export async function buildComponents(options: {
   } finally {
     rmSync(partial, { recursive: true, force: true });
   }
-}
-
-/** Copies them to `<dir>/<label>/<version>`, where a provider's own folder can stand beside them. */
-export function copyComponents(componentsDir: string, dir: string): void {
-  for (const { label } of STACK_PROVIDERS)
-    cpSync(join(componentsDir, label), join(dir, label), { recursive: true });
 }
 
 function write(file: string, text: string): void {

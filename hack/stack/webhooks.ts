@@ -39,20 +39,6 @@ export async function redirectWebhooks(client: Client, target: WebhookTarget): P
   }
 }
 
-/** The same for objects that are not installed yet: changes webhook configurations and CRDs in place. */
-export function redirectInManifests(objects: readonly KubeObject[], target: WebhookTarget): void {
-  for (const object of objects) {
-    if (object.kind.endsWith('WebhookConfiguration')) {
-      const configuration = object as WebhookConfiguration;
-      configuration.webhooks = redirectedAdmission(configuration, target);
-    }
-    if (object.kind !== CustomResourceDefinitionKind.kind) continue;
-    const definition = object as CustomResourceDefinition;
-    const conversion = redirectedConversion(definition, target);
-    if (conversion !== undefined) definition.spec.conversion = conversion;
-  }
-}
-
 function redirectedAdmission({ webhooks = [] }: WebhookConfiguration, target: WebhookTarget) {
   return webhooks.map((webhook) => ({ ...webhook, clientConfig: redirected(webhook.clientConfig, target) }));
 }
