@@ -49,7 +49,8 @@ function holderOf(file: string): number | undefined {
   return undefined;
 }
 
-function isAlive(pid: number): boolean {
+/** A process of that number exists. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
