@@ -222,7 +222,7 @@ class SqliteCloud implements InMemoryCloud {
        WHERE state = 'pending' AND boot_at <= :now AND rehearsal ->> '$.provisioningError' IS NOT NULL`,
     ).run({ now, change });
     const booted = this.sql(
-      `UPDATE instances SET state = 'booting', message = 'The guest is starting', started_at = :now,
+      `UPDATE instances SET state = 'booting', message = '', started_at = :now,
          dies_at = :now + (rehearsal ->> '$.diesAfterMs'), guest_work = 'bringUp', attempts = 0, retry_at = :now,
          updated_at = :now, changed = :change WHERE state = 'pending' AND boot_at <= :now`,
     ).run({ now, change });

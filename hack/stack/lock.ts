@@ -15,7 +15,7 @@ export async function withLock<T>(
     if (holder === undefined) continue;
     if (!told) waiting(holder);
     told = true;
-    await pause(500);
+    await pause(100);
   }
   const release = () => rmSync(file, { force: true });
   process.once('exit', release);

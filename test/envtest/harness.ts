@@ -166,7 +166,7 @@ function clientOf(apiServer: APIServer): ApiClient {
 function manifestOf(
   options: ClusterOptions,
   endpoint: APIServer,
-  { stack, clusterctl, apiServer }: Facts,
+  { stack, clusterctl, apiServer }: Omit<Facts, 'owned'>,
 ): Promise<string> {
   const template = options.template ?? 'cluster-template-in-memory.yaml';
   const file = new URL(`../../config/templates/${template}`, import.meta.url).pathname;

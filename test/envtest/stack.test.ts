@@ -3,8 +3,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ClusterKind, MachineKind, TSMachineKind } from '../../api/kinds.ts';
-import { TSClusterKind } from '../../api/kinds.ts';
+import { ClusterKind, MachineKind, TSClusterKind, TSMachineKind } from '../../api/kinds.ts';
 import { isAlive } from '../../hack/stack/lock.ts';
 import { NamespaceKind } from '../../hack/stack/kinds.ts';
 import { type Environment, startEnvironment } from './harness.ts';
