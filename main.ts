@@ -3,7 +3,13 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
-import { ClusterKind, MachineKind, TSClusterKind, TSMachineKind } from './api/kinds.ts';
+import {
+  ClusterKind,
+  MachineKind,
+  TSClusterKind,
+  TSMachineKind,
+  TSMachineTemplateKind,
+} from './api/kinds.ts';
 import { openInMemoryCloud } from './backends/inmemory/cloud.ts';
 import { createInMemoryBackend } from './backends/inmemory/machine-backend.ts';
 import { createSimulator } from './backends/inmemory/simulator.ts';
@@ -14,6 +20,10 @@ import { clusterWatches } from './controllers/cluster/watches.ts';
 import { changeFeedTick } from './controllers/machine/change-feed.ts';
 import { machineReconciler } from './controllers/machine/reconciler.ts';
 import { machineWatches } from './controllers/machine/watches.ts';
+import {
+  machineTemplateReconciler,
+  machineTemplateWatches,
+} from './controllers/machinetemplate/reconciler.ts';
 import { createClient, kubeConfigFromString, loadKubeConfig } from './runtime/client.ts';
 import { systemClock as clock } from './runtime/clock.ts';
 import { createController } from './runtime/controller.ts';
@@ -112,6 +122,7 @@ function watchKinds({ informers }: Foundation): void {
   informers.add(ClusterKind);
   informers.add(MachineKind);
   informers.add(TSClusterKind, { indexes: { [CLUSTER_INDEX]: byCluster } });
+  informers.add(TSMachineTemplateKind);
   informers.add(TSMachineKind, { indexes: { [CLUSTER_INDEX]: byCluster } });
 }
 
@@ -154,6 +165,15 @@ function build(flags: Flags): Manager {
     },
     base,
   );
+  const templates = createController(
+    {
+      name: 'tsmachinetemplate',
+      reconcile: machineTemplateReconciler({ ...base, cache, sizeOf: (spec) => backend.size(spec) }),
+      watches: machineTemplateWatches,
+      concurrency: 1,
+    },
+    base,
+  );
   const ticker = (name: string, tick: Parameters<typeof createTicker>[0]['tick']) =>
     createTicker({ ...base, name, everyMs: TICK_MS, tick });
   const lease = { namespace: flags['leader-elect-namespace'], name: 'ts-provider-leader' };
@@ -172,7 +192,7 @@ function build(flags: Flags): Manager {
       atStop('in-memory-guests', () => simulator.stop()),
       atStop('events', () => events.flush()),
     ],
-    controllers: [clusters, machines],
+    controllers: [clusters, machines, templates],
   });
 }
 

@@ -93,6 +93,18 @@ export interface Changes {
   readonly machines: readonly { readonly namespace: string; readonly name: string }[];
 }
 
+/** Optional capability: says what a machine will be before there is one, for scaling from zero (IMT-6). Knows it without asking. */
+export interface Sizing {
+  size(spec: TSMachineSpec): MachineSize;
+}
+
+export interface MachineSize {
+  /** Quantities as strings by resource name, such as `cpu: '4'` (AS-7: one number among them spoils all). */
+  readonly capacity: Readonly<Record<string, string>>;
+  readonly architecture: 'amd64' | 'arm64' | 's390x' | 'ppc64le';
+  readonly operatingSystem: 'linux';
+}
+
 /** Finds the backend of a machine. One that this manager does not carry is answered by one whose calls throw TerminalError. */
 export interface Backends {
   for(spec: TSMachineSpec): MachineBackend;

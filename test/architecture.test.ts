@@ -17,6 +17,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     ...['errors', 'clock', 'context', 'result'].map((f) => `runtime/${f}.ts`),
   ],
   'controllers/machine': ['api/', 'contract/', 'runtime/', 'backends/backend.ts'],
+  'controllers/machinetemplate': ['api/', 'contract/', 'runtime/', 'backends/backend.ts'],
   'controllers/cluster': ['api/', 'contract/', 'runtime/', 'backends/backend.ts'],
 };
 

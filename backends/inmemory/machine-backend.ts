@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { InMemoryFailures } from '../../api/inmemory.ts';
+import type { TSMachineSpec } from '../../api/tsmachine.ts';
 import { parseProviderID } from '../../api/provider-id.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import { TerminalError, TransientError } from '../../runtime/errors.ts';
@@ -10,6 +11,7 @@ import type {
   MachineBackend,
   MachineFacts,
   Observed,
+  Sizing,
 } from '../backend.ts';
 import type { InMemoryCloud } from './cloud.ts';
 import { chooseFailureDomain } from './failure-domain.ts';
@@ -17,6 +19,10 @@ import type { Instance, Rehearsal } from './instance.ts';
 
 /** What a Node reports where the machine says nothing. */
 const DEFAULT_CAPACITY = { cpu: '4', memory: '8Gi' };
+
+function capacityOf(spec: TSMachineSpec): Record<string, string> {
+  return { ...DEFAULT_CAPACITY, ...spec.inMemory?.capacity };
+}
 
 /** As a cloud would ask a caller that is too eager. */
 const THROTTLE_RETRY_MS = 1_000;
@@ -28,7 +34,7 @@ const POLL_MS = 30_000;
  * Machines that exist in a database only (design, decision 9). `observe` also hands the machine's `failures` to the
  * simulator: they are its remote control, not part of what is observed.
  */
-export function createInMemoryBackend(cloud: InMemoryCloud): MachineBackend & ChangeFeed {
+export function createInMemoryBackend(cloud: InMemoryCloud): MachineBackend & ChangeFeed & Sizing {
   const call = <T>(ctx: Ctx, verb: string, work: () => T): Promise<T> => {
     cloud.count(verb);
     return edge(ctx, work);
@@ -56,7 +62,7 @@ export function createInMemoryBackend(cloud: InMemoryCloud): MachineBackend & Ch
           controlPlane: machine.controlPlane,
           version: machine.version,
           failureDomain: chooseFailureDomain(machine, intent.clientToken),
-          capacity: { ...DEFAULT_CAPACITY, ...machine.spec.inMemory?.capacity },
+          capacity: capacityOf(machine.spec),
           rehearsal: rehearsalOf(machine),
           bootstrapData,
         });
@@ -72,6 +78,8 @@ export function createInMemoryBackend(cloud: InMemoryCloud): MachineBackend & Ch
         // The database has the last word: no row, or a tombstone, is proof (invariant 5).
         return { state: 'gone' };
       }),
+
+    size: (spec) => ({ capacity: capacityOf(spec), architecture: 'amd64', operatingSystem: 'linux' }),
 
     changes: (ctx, cursor) => call(ctx, 'changes', () => cloud.changes(cursor)),
   };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Secrets with which a user brings the certificates of a cluster whose API server already runs (KB-30).
+import { readFileSync } from 'node:fs';
 import type { Secret } from '../../api/cluster-api.ts';
 import type { PKI } from './pki.ts';
 
@@ -34,4 +35,22 @@ export function clusterSecrets({ namespace, clusterName, pki }: ClusterSecretsOp
     },
     data: { 'tls.crt': encoded(crt), ...(key === undefined ? {} : { 'tls.key': encoded(key) }) },
   }));
+}
+
+/**
+ * `<cluster>-kubeconfig`, which the kubeadm control plane provider leaves as it is. Without it that provider makes one, but Cluster
+ * API has by then failed to connect and tries again only after 30 seconds, a time that no flag changes: tests bring their own.
+ */
+export function kubeconfigSecret({ namespace, clusterName, pki }: ClusterSecretsOptions): Secret {
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    type: 'Opaque',
+    metadata: {
+      namespace,
+      name: `${clusterName}-kubeconfig`,
+      labels: { 'cluster.x-k8s.io/cluster-name': clusterName },
+    },
+    data: { value: readFileSync(pki.adminKubeconfig).toString('base64') },
+  };
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kinds of other people that the stack reads and changes, in the shape that it needs.
-import type { Kind, KubeObject } from '../../runtime/object.ts';
+import type { Condition, Kind, KubeObject } from '../../runtime/object.ts';
 
 /** How a webhook is reached: as a Service of the cluster, or at a URL. */
 export interface WebhookClientConfig {
@@ -20,8 +20,10 @@ export interface CustomResourceDefinition extends KubeObject {
   status?: { conditions?: { type: string; status: string }[] };
 }
 
-export interface Deployment extends KubeObject {
-  spec: { template: { spec: { serviceAccountName?: string } } };
+/** What a MachineDeployment and a KubeadmControlPlane have in common for whoever watches their progress. */
+export interface MachineOwner extends KubeObject {
+  spec: { replicas?: number };
+  status?: { replicas?: number; upToDateReplicas?: number; conditions?: Condition[] };
 }
 
 export const MutatingWebhookConfigurationKind: Kind<WebhookConfiguration> = clusterScoped(
@@ -41,10 +43,17 @@ export const CustomResourceDefinitionKind: Kind<CustomResourceDefinition> = clus
 
 export const NamespaceKind: Kind = clusterScoped('v1', 'Namespace');
 
-export const DeploymentKind: Kind<Deployment> = {
-  apiVersion: 'apps/v1',
-  kind: 'Deployment',
-  plural: 'deployments',
+export const KubeadmControlPlaneKind: Kind<MachineOwner> = {
+  apiVersion: 'controlplane.cluster.x-k8s.io/v1beta2',
+  kind: 'KubeadmControlPlane',
+  plural: 'kubeadmcontrolplanes',
+  namespaced: true,
+};
+
+export const MachineDeploymentKind: Kind<MachineOwner> = {
+  apiVersion: 'cluster.x-k8s.io/v1beta2',
+  kind: 'MachineDeployment',
+  plural: 'machinedeployments',
   namespaced: true,
 };
 

@@ -18,6 +18,8 @@ export interface ProviderOptions {
   readonly name?: string;
   /** The in-memory backend's instances; a file outlives the process. Default: a file per name. */
   readonly database?: string;
+  /** File name. Default: one that is made now, with a fresh token of the service account. */
+  readonly kubeconfig?: string;
   /** Added to ours: `--namespace=x`. */
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -40,7 +42,8 @@ export async function startProvider(options: ProviderOptions): Promise<Provider>
   const { stack, apiServer } = options;
   const name = options.name ?? 'ts-provider';
   const database = options.database ?? join(apiServer.dir, `${name}.sqlite`);
-  const kubeconfig = await serviceAccountKubeconfig({ stack, apiServer, ...PROVIDER_ACCOUNT });
+  const kubeconfig =
+    options.kubeconfig ?? (await serviceAccountKubeconfig({ stack, apiServer, ...PROVIDER_ACCOUNT }));
   const [health, metrics] = [await freePort(), await freePort()];
   const server = startServer({
     name,

@@ -5,7 +5,7 @@ import { SecretKind } from '../../api/kinds.ts';
 import { type APIServer, startAPIServer } from '../../hack/stack/api-server.ts';
 import { type Stack, stack as findStack } from '../../hack/stack/build.ts';
 import { type Clusterctl, createClusterctl } from '../../hack/stack/clusterctl.ts';
-import { clusterSecrets } from '../../hack/stack/cluster-secrets.ts';
+import { clusterSecrets, kubeconfigSecret } from '../../hack/stack/cluster-secrets.ts';
 import { startControllerManager } from '../../hack/stack/controller-manager.ts';
 import { applyObjects, applyText, installComponents } from '../../hack/stack/install.ts';
 import { NamespaceKind } from '../../hack/stack/kinds.ts';
@@ -22,6 +22,8 @@ export interface EnvironmentOptions {
   readonly controllerManager?: boolean;
   /** Requests of the API server are written to this file of {@link Environment.dir}, one JSON line each. */
   readonly auditLog?: string;
+  /** Added to the flags of the management API server, as `startAPIServer` takes them. */
+  readonly apiServerFlags?: readonly string[];
 }
 
 export interface ClusterOptions {
@@ -37,6 +39,8 @@ export interface ClusterOptions {
   readonly variables?: Readonly<Record<string, string>>;
   /** Name of the API server that is the endpoint, see {@link Environment.workload}; default `workload`. */
   readonly workload?: string;
+  /** Leave the kubeconfig to the control plane provider, which takes 30 s longer; default false. */
+  readonly generatedKubeconfig?: boolean;
 }
 
 export interface Environment {
@@ -88,7 +92,8 @@ async function startManagement(
 ): Promise<APIServer> {
   const which = options.managers ?? ['core', 'bootstrap', 'control-plane'];
   const auditLog = options.auditLog === undefined ? {} : { auditLog: `${dir}/${options.auditLog}` };
-  const apiServer = await startAPIServer({ stack, dir, name: 'management', ...auditLog });
+  const flags = options.apiServerFlags ?? [];
+  const apiServer = await startAPIServer({ stack, dir, name: 'management', flags, ...auditLog });
   owned.push(() => apiServer.stop());
   if (options.controllerManager !== false) {
     const controllerManager = await startControllerManager({ stack, apiServer });
@@ -148,9 +153,10 @@ function environment({ owned, ...facts }: Facts): Environment {
     async cluster(options) {
       const endpoint = await workload(options.workload);
       const { namespace, name: clusterName } = options;
-      for (const secret of clusterSecrets({ namespace, clusterName, pki: endpoint.pki })) {
+      const identity = { namespace, clusterName, pki: endpoint.pki };
+      const kubeconfig = options.generatedKubeconfig === true ? [] : [kubeconfigSecret(identity)];
+      for (const secret of [...clusterSecrets(identity), ...kubeconfig])
         await client.create(SecretKind, secret);
-      }
       const manifest = await manifestOf(options, endpoint, facts);
       await applyText({ stack, apiServer }, manifest);
       return manifest;

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+import { beforeEach, expect, it } from 'vitest';
+import { TSMachineTemplateKind } from '../../api/kinds.ts';
+import type { TSMachineTemplate } from '../../api/tsmachinetemplate.ts';
+import { createInMemoryBackend } from '../../backends/inmemory/machine-backend.ts';
+import { createLogger } from '../../runtime/logger.ts';
+import { MachineWorld } from '../../test/machine-world.ts';
+import { machineTemplateReconciler } from './reconciler.ts';
+
+const name = { namespace: 'ns', name: 'big' };
+let world: MachineWorld;
+beforeEach(() => {
+  world = new MachineWorld();
+});
+
+function put(metadata: Partial<TSMachineTemplate['metadata']> = {}): void {
+  const spec = { template: { spec: { inMemory: { capacity: { cpu: '64' } } } } };
+  world.api.put<TSMachineTemplate>({ ...TSMachineTemplateKind, metadata: { ...name, ...metadata }, spec });
+}
+
+async function reconcile(): Promise<TSMachineTemplate['status']> {
+  const { client } = world.api;
+  const sizeOf = createInMemoryBackend(world.cloud).size;
+  const ctx = {
+    signal: new AbortController().signal,
+    log: createLogger({ level: 'silent' }),
+    clock: world.clock,
+  };
+  await machineTemplateReconciler({ client, cache: world.api.cache(), sizeOf })(ctx, name);
+  return world.api.read(TSMachineTemplateKind, name)?.status;
+}
+
+it('IMT-6, AS-7: publishes quantities as strings and what the Node will be, once', async () => {
+  put();
+  expect(await reconcile()).toEqual({
+    capacity: { cpu: '64', memory: '8Gi' },
+    nodeInfo: { architecture: 'amd64', operatingSystem: 'linux' },
+  });
+  await reconcile();
+  expect(world.api.writes.map(({ verb }) => verb)).toEqual(['patch_status']);
+});
+
+it.each([
+  ['paused', { annotations: { 'cluster.x-k8s.io/paused': '' } }],
+  ['being deleted', { deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: ['other'] }],
+])('%s: no write', async (_name, metadata) => {
+  put(metadata);
+  expect(await reconcile()).toBeUndefined();
+});
