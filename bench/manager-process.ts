@@ -11,14 +11,13 @@ import { serviceAccountKubeconfig } from '../hack/stack/service-account.ts';
 import { type Usage, usageOf } from './process-usage.ts';
 import { growth, parseScrape, type Scrape } from './scrape.ts';
 
-const ROOT = join(import.meta.dirname, '..');
-
 export interface ManagerOptions {
   readonly stack: Stack;
   readonly apiServer: APIServer;
   /** File with the instances of the in-memory backend. */
   readonly database: string;
-  readonly bundle: boolean;
+  /** File with its program. */
+  readonly program: string;
   readonly profileDir: string | undefined;
 }
 
@@ -47,7 +46,7 @@ export async function startManager(options: ManagerOptions): Promise<ManagerProc
     args: [
       '--disable-warning=ExperimentalWarning',
       ...(options.profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profileDir}`]),
-      join(ROOT, options.bundle ? 'dist/manager.mjs' : 'main.ts'),
+      options.program,
       `--kubeconfig=${kubeconfig}`,
       `--in-memory-database=${options.database}`,
       `--health-addr=${address}`,
@@ -107,7 +106,7 @@ export interface Milestones {
   readonly scrape: Scrape;
 }
 
-const LOOK_MS = 100;
+const LOOK_MS = 250;
 /** Longer than the guests' longest wait between two attempts: silence of this length is the end of the work. */
 const QUIET_MS = 8_000;
 

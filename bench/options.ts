@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 /** What one run of the bench does. */
@@ -10,8 +11,8 @@ export interface BenchOptions {
   readonly created: number;
   /** Length of the idle window, default 60. */
   readonly idleSeconds: number;
-  /** Run the bundle that `npm run bundle` made, as the image does; default: the sources. */
-  readonly bundle: boolean;
+  /** The manager's program; default `main.ts` of this checkout. */
+  readonly manager: string;
   /** CPU profiles of the manager are written here. */
   readonly profileDir: string | undefined;
 }
@@ -28,7 +29,7 @@ export const HELP = `bench [converged|create|all] [flags]
   --machines N             instead of 10000 converged, or 1000 created
   --idle-seconds S         length of the idle window; default 60, the figure in the design is for 600
   --short                  500 converged, 20 s idle, 200 created: for continuous integration
-  --bundle                 run dist/manager.mjs (npm run bundle) instead of main.ts
+  --manager FILE           the program to run, default main.ts; dist/manager.mjs is what the image runs (npm run bundle)
   --profile DIR            write CPU profiles of the manager to DIR
 
 The exit code is 1 when a promise is broken that does not depend on the speed of the machine.
@@ -46,7 +47,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
       machines: { type: 'string' },
       'idle-seconds': { type: 'string' },
       short: { type: 'boolean', default: false },
-      bundle: { type: 'boolean', default: false },
+      manager: { type: 'string', default: join(import.meta.dirname, '../main.ts') },
       profile: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -62,7 +63,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
       values['idle-seconds'] === undefined
         ? usual.idleSeconds
         : positive('idle-seconds', values['idle-seconds']),
-    bundle: values.bundle,
+    manager: values.manager,
     profileDir: values.profile,
   };
 }

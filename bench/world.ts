@@ -43,8 +43,8 @@ export async function withWorld<T>(options: BenchOptions, work: (world: World) =
         return { client: await environment.workloadClient(), kubeconfig };
       },
       async startManager() {
-        const { bundle, profileDir } = options;
-        const manager = await startManager({ stack, apiServer, database, bundle, profileDir });
+        const { manager: program, profileDir } = options;
+        const manager = await startManager({ stack, apiServer, database, program, profileDir });
         managers.push(manager);
         return manager;
       },

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bundles the manager and everything it needs into one file: [--entry main.ts] [--out dist/manager.mjs] [--version 0.1.0].
-import { join } from 'node:path';
+import { statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import manifest from '../package.json' with { type: 'json' };
@@ -25,7 +26,7 @@ const { values } = parseArgs({
   },
 });
 
-const result = await build({
+await build({
   absWorkingDir: ROOT,
   entryPoints: [values.entry],
   outfile: values.out,
@@ -40,9 +41,8 @@ const result = await build({
   define: { 'process.env.TS_PROVIDER_VERSION': JSON.stringify(values.version) },
   banner: { js: BANNER },
   legalComments: 'eof',
-  metafile: true,
   logLevel: 'warning',
 });
 
-const bytes = result.metafile.outputs[values.out]?.bytes ?? 0;
+const bytes = statSync(resolve(ROOT, values.out)).size;
 console.log(`${values.out} ${(bytes / 1_000_000).toFixed(1)} MB`);

@@ -32,7 +32,7 @@ export interface DemoSnapshot {
 }
 
 interface LiveMachine extends KubeObject {
-  spec?: { version?: string; failureDomain?: string };
+  spec?: { version?: string };
   status?: { phase?: string; failureDomain?: string; nodeRef?: { name?: string }; conditions?: Condition[] };
 }
 
@@ -69,7 +69,7 @@ export function isRunning(machine: MachineRow): boolean {
 }
 
 function rowOf({ metadata, spec = {}, status = {} }: LiveMachine): MachineRow {
-  const { phase = '', failureDomain = spec.failureDomain ?? '', nodeRef = {}, conditions = [] } = status;
+  const { phase = '', failureDomain = '', nodeRef = {}, conditions = [] } = status;
   return {
     name: metadata.name,
     controlPlane: metadata.labels?.['cluster.x-k8s.io/control-plane'] !== undefined,

@@ -40,7 +40,7 @@ export const FIRST_CLUSTER: Stage = {
   act: createCluster,
   reached: all({ controlPlane: CONTROL_PLANE_MACHINES, workers: WORKER_MACHINES }),
   nodes: CONTROL_PLANE_MACHINES + WORKER_MACHINES,
-  timeoutMs: 300_000,
+  timeoutMs: 600_000,
 };
 
 /** What `--check` does besides. */
@@ -53,28 +53,28 @@ export function checkStages(from: string): readonly Stage[] {
       act: (demo) => scaleWorkers(demo, MANY),
       reached: all({ controlPlane, workers: MANY }),
       nodes: controlPlane + MANY,
-      timeoutMs: 180_000,
+      timeoutMs: 300_000,
     },
     {
       title: `roll the control plane to ${version}`,
       act: (demo) => upgradeControlPlane(demo, version),
       reached: all({ controlPlane, workers: MANY, controlPlaneVersion: version }),
       nodes: controlPlane + MANY,
-      timeoutMs: 300_000,
+      timeoutMs: 600_000,
     },
     {
       title: `roll the workers to ${version}`,
       act: (demo) => upgradeWorkers(demo, version),
       reached: all({ controlPlane, workers: MANY, controlPlaneVersion: version, workerVersion: version }),
       nodes: controlPlane + MANY,
-      timeoutMs: 300_000,
+      timeoutMs: 600_000,
     },
     {
       title: `scale workers to ${FEW}`,
       act: (demo) => scaleWorkers(demo, FEW),
       reached: all({ controlPlane, workers: FEW }),
       nodes: controlPlane + FEW,
-      timeoutMs: 180_000,
+      timeoutMs: 300_000,
     },
     {
       title: 'delete the cluster',
@@ -82,7 +82,7 @@ export function checkStages(from: string): readonly Stage[] {
       reached: ({ owners, machines, tsMachines }) =>
         owners.length + machines.length + tsMachines.length === 0,
       nodes: 0,
-      timeoutMs: 180_000,
+      timeoutMs: 300_000,
     },
   ];
 }

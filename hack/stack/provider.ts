@@ -20,6 +20,8 @@ export interface ProviderOptions {
   readonly database?: string;
   /** File name. Default: one that is made now, with a fresh token of the service account. */
   readonly kubeconfig?: string;
+  /** What Node runs. Default: main.ts of this checkout; a bundle of it starts in a fifth of the time. */
+  readonly main?: string;
   /** Added to ours: `--namespace=x`. */
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -52,7 +54,7 @@ export async function startProvider(options: ProviderOptions): Promise<Provider>
     ...(options.env === undefined ? {} : { env: options.env }),
     args: [
       '--disable-warning=ExperimentalWarning',
-      MAIN,
+      options.main ?? MAIN,
       `--kubeconfig=${kubeconfig}`,
       `--in-memory-database=${database}`,
       `--health-addr=127.0.0.1:${health}`,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A base image without a registry: the Node.js that runs the tests and the shared libraries that it needs, nothing else.
 import { spawn } from 'node:child_process';
-import { cpSync, mkdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { runProgram } from '../../hack/stack/process.ts';
@@ -20,8 +20,8 @@ async function librariesOf(binary: string): Promise<string[]> {
   return lines.map((line) => /(\/\S+) \(0x/.exec(line)?.[1]).filter((path) => path !== undefined);
 }
 
-/** Libraries are links to files with a longer name: the file itself is wanted. */
+/** Follows links, as libraries are, and keeps the mode. */
 function copy(from: string, to: string): void {
   mkdirSync(dirname(to), { recursive: true });
-  cpSync(from, to, { dereference: true });
+  copyFileSync(from, to);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A container engine of our own, as long as a test needs one: Debian's dockerd in namespaces that end with it.
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, constants, globSync, mkdirSync, rmdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { type Server, startServer, waitUntil } from '../../hack/stack/process.ts';
 
@@ -36,16 +36,18 @@ const NAMESPACES = ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc'
  * machine (`--network=host`) and so reach the API server on loopback. /run hides the engine that the machine may have already.
  */
 const START = `mount -t tmpfs tmpfs /run && exec dockerd --host=unix://$1/docker.sock --data-root=$1/data --exec-root=$1/exec \
---pidfile=$1/pid --storage-driver=overlay2 --bridge=none --iptables=false --ip-forward=false --ip-masq=false --userland-proxy=false`;
+--pidfile=$1/pid --storage-driver=overlay2 --bridge=none --iptables=false --ip-forward=false --ip-masq=false --userland-proxy=false \
+--cgroup-parent=/$2`;
 
 /** Started under `dir`; answers when the promise settles. Throws, with the engine's last words, when it cannot run here. */
 export async function startEngine(dir: string): Promise<ContainerEngine> {
   const home = join(dir, 'engine');
   mkdirSync(home, { recursive: true });
+  const cgroup = `ts-provider-${process.pid}`;
   const server = startServer({
     name: 'dockerd',
     binary: 'unshare',
-    args: [...NAMESPACES, 'sh', '-c', START, 'engine', home],
+    args: [...NAMESPACES, 'sh', '-c', START, 'engine', home, cgroup],
     logFile: join(dir, 'dockerd.log'),
   });
   try {
@@ -55,8 +57,25 @@ export async function startEngine(dir: string): Promise<ContainerEngine> {
     await server.kill();
     throw error;
   }
-  // unshare passes no signals on; what the engine would tidy up goes away with its folder and its namespaces.
-  return { dockerHost: `unix://${home}/docker.sock`, stop: () => server.kill() };
+  return {
+    dockerHost: `unix://${home}/docker.sock`,
+    async stop() {
+      // unshare passes no signals on; what the engine would tidy up goes away with its folder and its namespaces.
+      await server.kill();
+      removeCgroups(cgroup);
+    },
+  };
+}
+
+/** The only thing of the engine that outlives its namespaces: empty folders, in each hierarchy of version 1 or the one of version 2. */
+function removeCgroups(name: string): void {
+  for (const folder of globSync(`/sys/fs/cgroup/{,*/}${name}{/*,}`)) {
+    try {
+      rmdirSync(folder);
+    } catch {
+      // A file of the hierarchy, or the system is still at it: an empty cgroup costs nothing.
+    }
+  }
 }
 
 function isListening(socket: string, server: Server): boolean {

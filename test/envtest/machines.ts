@@ -98,7 +98,7 @@ export async function createMachine({ client, stack }: Environment, machine: Pla
     await client.create(BootstrapConfigKind, {
       ...typeOf(BootstrapConfigKind),
       metadata: { namespace, name },
-      spec: {},
+      spec: { format: 'cloud-config' },
     });
   } else if (bootstrap !== 'missing') {
     await client.create(SecretKind, bootstrapSecret(machine, bootstrap === 'given' ? {} : bootstrap));

@@ -26,7 +26,9 @@ export async function quietFor<T>(
 }
 
 function difference(before: unknown, after: unknown): string {
-  const [old, now] = [before, after].map((value) => Object.entries(value ?? {}).map((entry) => JSON.stringify(entry)));
+  const [old, now] = [before, after].map((value) =>
+    Object.entries(value ?? {}).map((entry) => JSON.stringify(entry)),
+  );
   const known = new Set(old);
   return (now ?? []).filter((entry) => !known.has(entry)).join(', ') || 'something went away';
 }
@@ -46,7 +48,9 @@ export async function growth(
 export async function reconciles(metricsURL: string): Promise<Record<string, number>> {
   const text = await (await fetch(`${metricsURL}/metrics`)).text();
   const sums: Record<string, number> = {};
-  for (const [, labels = '', value] of text.matchAll(/^controller_runtime_reconcile_total\{([^}]*)\} (\d+)/gm)) {
+  for (const [, labels = '', value] of text.matchAll(
+    /^controller_runtime_reconcile_total\{([^}]*)\} (\d+)/gm,
+  )) {
     const controller = /controller="([^"]*)"/.exec(labels)?.[1] ?? '';
     sums[controller] = (sums[controller] ?? 0) + Number(value);
   }

@@ -27,12 +27,6 @@ describe('test stack', () => {
     await expect.poll(() => client.get(NamespaceKind, { namespace: '', name }), soon).toBeUndefined();
   });
 
-  it('keeps its objects over a crash of the API server', async () => {
-    const name = await environment.namespace('kept');
-    await environment.apiServer.restart({ how: 'kill' });
-    expect(await environment.client.get(NamespaceKind, { namespace: '', name })).toBeDefined();
-  });
-
   it('carries a cluster to Running machines and away again, under the real managers and our own roles', async () => {
     const { client } = environment;
     const provider = await environment.startProvider();
@@ -48,6 +42,12 @@ describe('test stack', () => {
     expect(await client.list(TSMachineKind, { namespace })).toEqual([]);
     expect(await client.list(TSClusterKind, { namespace })).toEqual([]);
     await provider.server.stop();
+  });
+
+  it('keeps its objects over a crash of the API server', async () => {
+    const name = await environment.namespace('kept');
+    await environment.apiServer.restart({ how: 'kill' });
+    expect(await environment.client.get(NamespaceKind, { namespace: '', name })).toBeDefined();
   });
 });
 

@@ -90,15 +90,18 @@ describe('definitions', () => {
     return found as unknown as Definition;
   };
 
-  it.each(KINDS)('GEN-1, GEN-5, GEN-7, GEN-8: core finds $kind by its computed name and its label', async (kind) => {
-    const { metadata, spec } = await definitionOf(kind);
-    expect(spec.scope).toBe('Namespaced');
-    const versions = (metadata.labels?.['cluster.x-k8s.io/v1beta2'] ?? '').split('_');
-    const served = spec.versions.filter((version) => version.served).map((version) => version.name);
-    expect(versions).toEqual([API_VERSION]);
-    expect(served).toEqual(expect.arrayContaining(versions));
-    expect(metadata.labels?.['cluster.x-k8s.io/v1beta1']).toBeUndefined();
-  });
+  it.each(KINDS)(
+    'GEN-1, GEN-5, GEN-7, GEN-8: core finds $kind by its computed name and its label',
+    async (kind) => {
+      const { metadata, spec } = await definitionOf(kind);
+      expect(spec.scope).toBe('Namespaced');
+      const versions = (metadata.labels?.['cluster.x-k8s.io/v1beta2'] ?? '').split('_');
+      const served = spec.versions.filter((version) => version.served).map((version) => version.name);
+      expect(versions).toEqual([API_VERSION]);
+      expect(served).toEqual(expect.arrayContaining(versions));
+      expect(metadata.labels?.['cluster.x-k8s.io/v1beta1']).toBeUndefined();
+    },
+  );
 
   it.each(KINDS)('GEN-2: $kind has its list kind', async (kind) => {
     const { spec } = await definitionOf(kind);

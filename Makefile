@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every target calls an npm script, and npm scripts run on the Node 24 that `npm ci` brings.
+
+.DEFAULT_GOAL := help
+NPM := npm run --silent
+
+VERSION ?= v0.1.0
+IMAGE ?= ghcr.io/ts-provider/ts-provider:$(VERSION)
+BASE_IMAGE ?=
+CONTAINER_ENGINE ?= docker
+ARGS ?=
+
+# Installed once per lock file; npm writes this file itself.
+node_modules/.package-lock.json: package-lock.json
+	npm ci --no-audit --no-fund
+	@touch $@
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: node_modules/.package-lock.json ## A management cluster and its first cluster; ARGS=--check changes and deletes it, then ends
+	@$(NPM) demo -- $(ARGS)
+
+.PHONY: test
+test: node_modules/.package-lock.json ## Lint, types, generated files, unit tests, stories on a real API server
+	@$(NPM) test
+
+.PHONY: test-unit
+test-unit: node_modules/.package-lock.json ## Unit tests only; ARGS=runtime/ for a part
+	@$(NPM) test:unit -- $(ARGS)
+
+.PHONY: test-envtest
+test-envtest: node_modules/.package-lock.json ## Stories on a real API server only
+	@$(NPM) test:envtest -- $(ARGS)
+
+.PHONY: lint
+lint: node_modules/.package-lock.json ## Check style
+	@$(NPM) lint
+
+.PHONY: format
+format: node_modules/.package-lock.json ## Repair style
+	@$(NPM) format
+
+.PHONY: typecheck
+typecheck: node_modules/.package-lock.json ## Check types
+	@$(NPM) typecheck
+
+.PHONY: generate
+generate: node_modules/.package-lock.json ## Write crds/ from api/
+	@$(NPM) generate
+
+.PHONY: verify-generate
+verify-generate: node_modules/.package-lock.json ## Check that crds/ is what api/ says
+	@$(NPM) verify-generate
+
+.PHONY: stack
+stack: node_modules/.package-lock.json ## Build the servers of tests and demo, and say where they are
+	@$(NPM) stack
+
+.PHONY: release-manifests
+release-manifests: node_modules/.package-lock.json ## A clusterctl repository folder in out/repository; VERSION=v0.1.0
+	@$(NPM) release-manifests -- --version $(VERSION) $(ARGS)
+
+.PHONY: image
+image: node_modules/.package-lock.json ## The container image; VERSION, IMAGE, BASE_IMAGE, CONTAINER_ENGINE
+	@$(NPM) bundle
+	$(CONTAINER_ENGINE) build $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) --tag $(IMAGE) .
+
+.PHONY: bench
+bench: node_modules/.package-lock.json ## Measure; ARGS goes to bench/main.ts
+	@$(NPM) bench -- $(ARGS)
+
+.PHONY: clean
+clean: ## Remove what builds leave in this folder
+	rm -rf dist out coverage

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// `npm test`: every check under a heading of its own, all of them even when one fails, and at the end one line that counts.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { COUNT_FILE, type Count } from './count-reporter.ts';
+
+/** A check counts as one test; vitest counts its own. */
+interface Section {
+  readonly title: string;
+  readonly command: readonly [program: string, ...args: string[]];
+  readonly counts: 'one' | 'tests';
+}
+
+const ROOT = join(import.meta.dirname, '..');
+
+const SECTIONS: readonly Section[] = [
+  { title: 'lint', command: ['eslint', '.'], counts: 'one' },
+  { title: 'format', command: ['prettier', '--check', '--log-level=warn', '.'], counts: 'one' },
+  { title: 'types', command: ['tsc', '--noEmit'], counts: 'one' },
+  { title: 'generated files', command: ['node', 'hack/generate.ts', '--check'], counts: 'one' },
+  { title: 'unit tests', command: vitest('unit'), counts: 'tests' },
+  { title: 'test stack', command: ['node', 'hack/stack/build.ts'], counts: 'one' },
+  { title: 'stories on a real API server', command: vitest('envtest'), counts: 'tests' },
+];
+
+function vitest(project: string): [string, ...string[]] {
+  return ['vitest', 'run', '--project', project, '--reporter=default', '--reporter=./hack/count-reporter.ts'];
+}
+
+/** Ends with the exit code. */
+async function main(): Promise<number> {
+  const results: Count[] = [];
+  for (const section of SECTIONS) {
+    process.stdout.write(`\n=== ${section.title}\n`);
+    results.push(await run(section));
+  }
+  const sum = (of: (count: Count) => number) => results.reduce((total, count) => total + of(count), 0);
+  const skipped = results.flatMap((count) => count.skipped);
+  const failed = sum((count) => count.failed);
+  process.stdout.write('\n');
+  for (const line of skipped) process.stdout.write(`skipped: ${line}\n`);
+  const tail = skipped.length === 0 ? '' : `, ${skipped.length} skipped`;
+  process.stdout.write(`${sum((count) => count.passed)} passed, ${failed} failed${tail}\n`);
+  return failed === 0 ? 0 : 1;
+}
+
+async function run({ command, counts }: Section): Promise<Count> {
+  const folder = mkdtempSync(join(tmpdir(), 'ts-provider-count-'));
+  const file = join(folder, 'count.json');
+  try {
+    const ok = await succeeds(command, { [COUNT_FILE]: file });
+    const bare: Count = { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: [] };
+    if (counts === 'one') return bare;
+    return withVerdict(readCount(file) ?? { ...bare, passed: 0, failed: 1 }, ok);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** vitest may fail for a reason that is no test's, such as finding no tests. */
+function withVerdict(count: Count, ok: boolean): Count {
+  return ok || count.failed > 0 ? count : { ...count, failed: 1 };
+}
+
+function readCount(file: string): Count | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Count;
+  } catch {
+    return undefined; // It ended before it could count.
+  }
+}
+
+/** Programs come from node_modules/.bin, and `node` among them: also when somebody runs this file without npm. */
+function succeeds([program, ...args]: Section['command'], env: Record<string, string>): Promise<boolean> {
+  const path = [join(ROOT, 'node_modules/.bin'), process.env['PATH'] ?? ''].join(delimiter);
+  return new Promise((resolve) => {
+    const child = spawn(program, args, {
+      cwd: ROOT,
+      stdio: 'inherit',
+      env: { ...process.env, ...env, PATH: path },
+    });
+    child.once('error', (error) => {
+      process.stderr.write(`${program}: ${error.message}\n`);
+      resolve(false);
+    });
+    child.once('exit', (code) => resolve(code === 0));
+  });
+}
+
+process.exitCode = await main();
