@@ -15,6 +15,8 @@ import { digits, listed, promise, type Report, type Row } from './report.ts';
 import { withWorld } from './world.ts';
 
 const TIMEOUT_MS = 900_000;
+/** Longer than a guest's longest wait between two attempts. */
+const QUIET_MS = 6_000;
 const WRITES_PER_MACHINE = 4;
 
 /** Runs the suite; `say` gets a line per step. */
@@ -31,7 +33,7 @@ export function create(options: BenchOptions, say: (line: string) => void): Prom
     const apiServerPid = world.apiServer.process().pid;
     const apiServerBefore = usageOf(apiServerPid).cpuSeconds;
     const manager = await world.startManager();
-    const milestones = await untilQuiet(manager, { machines, timeoutMs: TIMEOUT_MS });
+    const milestones = await untilQuiet(manager, { machines, quietMs: QUIET_MS, timeoutMs: TIMEOUT_MS });
     const apiServerSeconds = usageOf(apiServerPid).cpuSeconds - apiServerBefore;
     const calls = new Map(Object.entries(world.cloudCounts().calls));
     const tsMachines = await world.client.list(TSMachineKind, { namespace: plan.namespace });
@@ -93,6 +95,7 @@ function costRows({ machines, clusters, manager, milestones, apiServerSeconds, c
     { what: 'workload API requests per machine', value: listed(workload, machines) },
     { what: 'backend calls per machine', value: listed(withoutPolling(calls), machines) },
     { what: 'reconciles per machine', value: digits(reconciled / machines) },
+    { what: 'longest pause of the event loop', value: `${digits(milestones.longestPauseMs)} ms` },
     { what: 'conflicts', value: digits(retried) },
     { what: `requests for ${clusters} clusters`, value: listed(ofClusters(apiRequests(milestones.scrape))) },
     {

@@ -92,15 +92,26 @@ export async function createClusters(
   });
 }
 
-/** Machines and their TSMachines. `specOf` adds what the TSMachine's spec shall hold from the beginning. */
-export async function createMachines(
+/** Machines that wait for their infrastructure, and their TSMachines. */
+export async function createMachines(client: ApiClient, plan: FleetPlan): Promise<void> {
+  await inParallel(plan.machines, async (machine) => {
+    const owner = await client.create(MachineKind, machineOf(machine));
+    await client.create(TSMachineKind, tsMachineOf(machine, owner, {}));
+  });
+}
+
+/** Machines that run, with the status that core gives them, and their TSMachines with an identity and no status. */
+export async function createRunningMachines(
   client: ApiClient,
   plan: FleetPlan,
-  specOf: (machine: MachinePlan) => Partial<TSMachineSpec> = () => ({}),
+  identities: ReadonlyMap<string, Partial<TSMachineSpec>>,
 ): Promise<void> {
   await inParallel(plan.machines, async (machine) => {
-    const owner = await client.create<Machine>(MachineKind, machineOf(machine));
-    await client.create(TSMachineKind, tsMachineOf(machine, owner, specOf(machine)));
+    const identity = identities.get(machine.name) ?? {};
+    const owner = await client.create(MachineKind, machineOf(machine, identity.providerID));
+    const status = runningStatus(machine.name, new Date().toISOString());
+    await client.patch(MachineKind, machine, { status }, { subresource: 'status' });
+    await client.create(TSMachineKind, tsMachineOf(machine, owner, identity));
   });
 }
 
@@ -132,16 +143,61 @@ function tsClusterOf(cluster: Cluster): TSCluster {
   };
 }
 
-function machineOf({ namespace, name, clusterName }: MachinePlan): Machine {
+function machineOf({ namespace, name, clusterName }: MachinePlan, providerID?: string): Machine {
   return {
     ...typeOf(MachineKind),
     metadata: { namespace, name, labels: { [CLUSTER_NAME_LABEL]: clusterName } },
     spec: {
       clusterName,
       version: VERSION,
+      ...(providerID !== undefined && { providerID }),
       infrastructureRef: reference('TSMachine', name),
       bootstrap: { dataSecretName: `${clusterName}-bootstrap` },
     },
+  };
+}
+
+const MACHINE_CONDITIONS = [
+  'Available',
+  'Ready',
+  'UpToDate',
+  'BootstrapConfigReady',
+  'InfrastructureReady',
+  'NodeHealthy',
+  'NodeReady',
+  'Updating',
+  'Deleting',
+  'Paused',
+];
+
+/** As large as the status of a real Machine: most of what a manager that caches Machines gets to hold. */
+function runningStatus(name: string, now: string) {
+  return {
+    phase: 'Running',
+    initialization: { infrastructureProvisioned: true, bootstrapDataSecretCreated: true },
+    lastUpdated: now,
+    addresses: [{ type: 'Hostname', address: name }],
+    nodeRef: { name },
+    nodeInfo: {
+      architecture: 'amd64',
+      operatingSystem: 'linux',
+      osImage: 'ts-provider in-memory machine',
+      kernelVersion: '0.0.0-inmemory',
+      containerRuntimeVersion: 'inmemory://0.0.0',
+      kubeletVersion: VERSION,
+      kubeProxyVersion: '',
+      machineID: name,
+      systemUUID: name,
+      bootID: name,
+    },
+    conditions: MACHINE_CONDITIONS.map((type) => ({
+      type,
+      status: 'True',
+      reason: `${type}Reason`,
+      message: '',
+      lastTransitionTime: now,
+      observedGeneration: 1,
+    })),
   };
 }
 

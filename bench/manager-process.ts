@@ -102,21 +102,25 @@ export interface Milestones {
   readonly lastManagementMs: number;
   /** The last request to a workload API server before the quiet. */
   readonly lastWorkloadMs: number;
+  /** The longest time for which the event loop did nothing else, in milliseconds. */
+  readonly longestPauseMs: number;
   /** The last scrape, taken when all was quiet. */
   readonly scrape: Scrape;
 }
 
 const LOOK_MS = 250;
-/** Longer than the guests' longest wait between two attempts: silence of this length is the end of the work. */
-const QUIET_MS = 8_000;
+
+export interface QuietOptions {
+  readonly machines: number;
+  /** Silence of this length is the end of the work. */
+  readonly quietMs: number;
+  readonly timeoutMs: number;
+}
 
 /** Watches a manager from its start until it has nothing to do any more. Throws after `timeoutMs`. */
-export async function untilQuiet(
-  manager: ManagerProcess,
-  options: { readonly machines: number; readonly timeoutMs: number },
-): Promise<Milestones> {
+export async function untilQuiet(manager: ManagerProcess, options: QuietOptions): Promise<Milestones> {
   const deadline = Date.now() + options.timeoutMs;
-  const watch = new Watch(options.machines);
+  const watch = new Watch(options);
   while (Date.now() < deadline) {
     if (!manager.server.running()) throw new Error(`the manager ended\n${manager.server.tail()}`);
     if (watch.readyMs === 0 && (await manager.isReady())) watch.readyMs = Date.now();
@@ -136,16 +140,20 @@ class Watch {
   private firstReconcileMs = 0;
   private allReconciledMs = 0;
   private readonly moved = new Map<string, { value: number; atMs: number }>();
-  private readonly machines: number;
+  private longestPauseMs = 0;
+  private readonly options: QuietOptions;
 
-  constructor(machines: number) {
-    this.machines = machines;
+  constructor(options: QuietOptions) {
+    this.options = options;
   }
 
   see(scrape: Scrape, nowMs: number): void {
     const done = reconciles(scrape);
     if (done > 0) this.firstReconcileMs ||= nowMs;
-    if (done >= this.machines) this.allReconciledMs ||= nowMs;
+    if (done >= this.options.machines) this.allReconciledMs ||= nowMs;
+    // The gauge begins anew with each scrape.
+    const pauseMs = 1000 * scrape.sum('nodejs_eventloop_lag_max_seconds');
+    this.longestPauseMs = Math.max(this.longestPauseMs, pauseMs);
     this.note('reconciles', done, nowMs);
     for (const target of ['management', 'workload'])
       this.note(target, scrape.sum('ts_provider_api_requests_total', { target }), nowMs);
@@ -153,15 +161,15 @@ class Watch {
 
   isQuiet(scrape: Scrape): boolean {
     const last = Math.max(...Array.from(this.moved.values(), ({ atMs }) => atMs));
-    const idle = scrape.sum('workqueue_depth') === 0 && Date.now() - last >= QUIET_MS;
+    const idle = scrape.sum('workqueue_depth') === 0 && Date.now() - last >= this.options.quietMs;
     return idle && this.readyMs > 0 && this.allReconciledMs > 0;
   }
 
   milestones() {
-    const { readyMs, firstReconcileMs, allReconciledMs } = this;
+    const { readyMs, firstReconcileMs, allReconciledMs, longestPauseMs } = this;
     const at = (name: string) => this.moved.get(name)?.atMs ?? 0;
     const last = { lastManagementMs: at('management'), lastWorkloadMs: at('workload') };
-    return { readyMs, firstReconcileMs, allReconciledMs, ...last };
+    return { readyMs, firstReconcileMs, allReconciledMs, longestPauseMs, ...last };
   }
 
   private note(name: string, value: number, atMs: number): void {

@@ -87,7 +87,12 @@ async function readBootstrapData(ctx: Ctx, scope: MachineScope, client: Client):
       'restore it or delete the Machine to have it replaced';
     return hold(Reason.BootstrapDataMissing, message, SECRET_POLL_MS);
   }
-  scope.facts.bootstrapData = bootstrapDataOf(name, secret.data ?? {});
+  const data = bootstrapDataOf(secret.data ?? {});
+  if (typeof data === 'string') {
+    const message = `Bootstrap data Secret ${name} ${data}; mend it or delete the Machine to have it replaced`;
+    return hold(Reason.BootstrapDataInvalid, message, SECRET_POLL_MS);
+  }
+  scope.facts.bootstrapData = data;
   return next();
 }
 
@@ -99,22 +104,15 @@ function bootstrapSource(scope: MachineScope): string {
     : `${config.kind} ${config.name}`;
 }
 
-/** The payload is passed on unmodified (IM-9). */
-function bootstrapDataOf(name: string, data: Record<string, string>): BootstrapData {
+/** The payload is passed on unmodified (IM-9). A string says what is wrong with it, and nothing of it. */
+function bootstrapDataOf(data: Record<string, string>): BootstrapData | string {
   const value = Buffer.from(data['value'] ?? '', 'base64');
   const format = Buffer.from(data['format'] ?? '', 'base64').toString('utf8') || 'cloud-config';
-  if (value.length === 0) throw invalidData(name, 'has nothing under its key "value"');
+  if (value.length === 0) return 'has nothing under its key "value"';
   if (format !== 'cloud-config' && format !== 'ignition') {
-    throw invalidData(name, `has the format "${format}" where cloud-config or ignition is known`);
+    return 'has a format under its key "format" that is neither cloud-config nor ignition';
   }
   return { format, value };
-}
-
-function invalidData(secret: string, why: string): TerminalError {
-  return new TerminalError(
-    Reason.BootstrapDataInvalid,
-    `Bootstrap data Secret ${secret} ${why}; delete the Machine to have it replaced`,
-  );
 }
 
 /** The finalizer and the intent are on the API server, in one write, before the first side effect (invariant 1). */

@@ -76,6 +76,56 @@ describe('from nothing to running', () => {
   });
 });
 
+describe('a TSMachine that is gone although our finalizer was written in time', () => {
+  /** As the API server ends a DELETE that it began before the finalizer came. */
+  const lostWhileCreating = () => {
+    const { create } = world.backend;
+    const lose = async (...call: Parameters<MachineBackend['create']>) => {
+      await create(...call);
+      const object = world.tsMachine()!;
+      world.api.put({ ...object, metadata: { ...object.metadata, finalizers: [] } });
+      world.deleteTSMachine();
+    };
+    instead({ create: lose });
+  };
+
+  it('IM-12: takes its instance with it', async () => {
+    lostWhileCreating();
+    const destroyed: string[] = [];
+    const { destroy } = world.backend;
+    instead({
+      destroy: (ctx, machine) => {
+        destroyed.push(machine.intent?.clientToken ?? '');
+        return destroy(ctx, machine);
+      },
+    });
+    await expect(world.reconcile()).rejects.toThrow(/not found/);
+    expect(instances()).toBe(1);
+    expect(destroyed).toHaveLength(1);
+    expect(world.cloud.find({ clientToken: destroyed[0]! })?.state).toBe('terminated');
+  });
+
+  it.each([
+    ['paused', () => world.cluster({ spec: { paused: true } })],
+    ['gone', () => world.api.remove(ClusterKind, world.c1)],
+  ])('CTL-M5: leaves it alone when the Cluster is %s by then, since it may have moved', async (_what, then) => {
+    const { create } = world.backend;
+    instead({ create: async (...call) => create(...call).then(then) });
+    lostWhileCreating();
+    instead({ destroy: () => Promise.reject(new Error('the instance lives elsewhere')) });
+    await expect(world.reconcile()).rejects.toThrow(/not found/);
+    expect(instances()).toBe(1);
+  });
+
+  it('a write that is refused for another reason ends nothing', async () => {
+    instead({ destroy: () => Promise.reject(new Error('nothing is to be ended')) });
+    world.api.beforeWrite = ({ verb }) => {
+      if (verb === 'patch_status') throw new TransientError('no answer');
+    };
+    await expect(world.reconcile()).rejects.toThrow('no answer');
+  });
+});
+
 describe('gates (IM-8): one line says what it waits for, and nothing is made', () => {
   const cases: [string, () => void, string, RegExp][] = [
     [
@@ -109,7 +159,7 @@ describe('gates (IM-8): one line says what it waits for, and nothing is made', (
       'an unknown format',
       () => void world.api.put(bootstrapSecret({ value: 'x', format: 'powershell' })),
       'BootstrapDataInvalid',
-      /"powershell" where cloud-config or ignition/,
+      /key "format" that is neither cloud-config nor ignition/,
     ],
   ];
   it.each(cases)('%s', async (_name, arrange, reason, message) => {

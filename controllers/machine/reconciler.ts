@@ -16,6 +16,7 @@ import { keyOf, nameOf } from '../../runtime/object.ts';
 import { patchHelper, type PatchHelper } from '../../runtime/patch-helper.ts';
 import { done, type Outcome } from '../../runtime/result.ts';
 import { MACHINE_CONDITIONS, machineConditions, newTrouble } from './conditions.ts';
+import { endLostInstance } from './lost.ts';
 import { DELETE, normalPhases } from './phases.ts';
 import { findOwners, type MachineScope } from './scope.ts';
 
@@ -60,7 +61,12 @@ async function drive(ctx: Ctx, scope: MachineScope, patch: PatchHelper, deps: Ma
   const before = object.status?.conditions;
   const conditions = machineConditions(scope, outcome, ctx.clock.now());
   object.status = { ...object.status, conditions };
-  await patch.apply({ observedGeneration: outcome.ok });
+  try {
+    await patch.apply({ observedGeneration: outcome.ok });
+  } catch (error) {
+    await endLostInstance(ctx, scope, deps.client);
+    throw error;
+  }
   const trouble = newTrouble(before, conditions);
   if (trouble !== undefined) deps.events.event(object, trouble);
   return outcome.settle();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
-import { ClusterKind, MachineKind, TSMachineKind } from '../../api/kinds.ts';
+import { ClusterKind, MachineKind, TSClusterKind, TSMachineKind } from '../../api/kinds.ts';
 import { byCluster, CLUSTER_INDEX } from '../../contract/watches.ts';
 import type { InformerEvent } from '../../runtime/informer.ts';
 import type { KubeObject } from '../../runtime/object.ts';
@@ -54,6 +54,16 @@ describe('its Machine', () => {
     expect(
       woken(MachineKind.kind, before, { ...before, metadata: { ...before.metadata, generation: 2 }, spec }),
     ).toEqual([]);
+  });
+});
+
+describe('its TSCluster', () => {
+  const before = { ...world.tsCluster()!, status: {} };
+  it.each([
+    ['status', { ...before, status: { conditions: [] } }, false],
+    ['spec', { ...before, spec: { inMemory: { failureDomains: [{ name: 'b' }] } } }, true],
+  ])('a change of %s', (_what, after, wakes) => {
+    expect(woken(TSClusterKind.kind, before, after)).toEqual(wakes ? [world.m1] : []);
   });
 });
 

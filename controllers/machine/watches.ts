@@ -2,9 +2,10 @@
 // What wakes a TSMachine. An event that cannot change what we would do wakes nobody: an idle fleet asks its cloud nothing.
 import { isDeepStrictEqual } from 'node:util';
 import type { Cluster, Machine } from '../../api/cluster-api.ts';
-import { ClusterKind, MachineKind, TSMachineKind } from '../../api/kinds.ts';
+import { ClusterKind, MachineKind, TSClusterKind, TSMachineKind } from '../../api/kinds.ts';
+import type { TSCluster } from '../../api/tscluster.ts';
 import type { TSMachine } from '../../api/tsmachine.ts';
-import { CLUSTER_INDEX, infraWakeUp } from '../../contract/watches.ts';
+import { byCluster, CLUSTER_INDEX, infraWakeUp } from '../../contract/watches.ts';
 import type { WatchMapping } from '../../runtime/controller.ts';
 import type { Cache, InformerEvent } from '../../runtime/informer.ts';
 import { nameOf, type ObjectName } from '../../runtime/object.ts';
@@ -15,6 +16,7 @@ export function machineWatches(cache: Cache): readonly WatchMapping[] {
     { kind: TSMachineKind, map: ownEvent },
     { kind: MachineKind, map: machineEvent },
     { kind: ClusterKind, map: (event: InformerEvent<Cluster>) => clusterEvent(cache, event) },
+    { kind: TSClusterKind, map: (event: InformerEvent<TSCluster>) => tsClusterEvent(cache, event) },
   ];
 }
 
@@ -43,4 +45,12 @@ function clusterEvent(cache: Cache, event: InformerEvent<Cluster>): readonly Obj
   if (!infraWakeUp(event)) return [];
   const { namespace = '', name } = event.object.metadata;
   return cache.byIndex(TSMachineKind, CLUSTER_INDEX, `${namespace}/${name}`).map(nameOf);
+}
+
+/** Its spec holds defaults of the machines, failures to rehearse, and the failure domains that a machine may have to wait for. */
+function tsClusterEvent(cache: Cache, event: InformerEvent<TSCluster>): readonly ObjectName[] {
+  if (event.type !== 'update' || isDeepStrictEqual(event.previous.spec, event.object.spec)) return [];
+  return byCluster(event.object)
+    .flatMap((cluster) => cache.byIndex(TSMachineKind, CLUSTER_INDEX, cluster))
+    .map(nameOf);
 }

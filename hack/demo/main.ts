@@ -11,7 +11,7 @@ import { diagnose } from './diagnosis.ts';
 import { hints } from './hints.ts';
 import { createScreen, type Screen } from './screen.ts';
 import { readSnapshot } from './snapshot.ts';
-import { checkStages, FIRST_CLUSTER, runStage, StageTimeout } from './stages.ts';
+import { checkStages, FIRST_CLUSTER, runStage } from './stages.ts';
 
 const HELP = `make demo [ARGS=--check]
 
@@ -74,17 +74,22 @@ async function play(demo: Demo, { check, screen, signal }: Run): Promise<void> {
   await aborted(signal).catch(() => undefined);
 }
 
+/** npm hands a Ctrl-C on that the terminal has given us already: what comes within this time is the same one. */
+const SAME_KEYSTROKE_MS = 1_000;
+
 /** Aborts with the first Ctrl-C; the second ends at once, and then the watchdogs of the servers end them. */
 function interrupted(screen: Screen): AbortSignal {
   const controller = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      if (controller.signal.aborted) process.exit(130);
-      screen.settle();
-      screen.say('stopping; press Ctrl-C again to stop without waiting');
-      controller.abort(new Error('stopped by the user'));
-    });
-  }
+  let first = 0;
+  const onSignal = () => {
+    if (first !== 0 && Date.now() - first > SAME_KEYSTROKE_MS) process.exit(130);
+    if (first !== 0) return;
+    first = Date.now();
+    screen.settle();
+    screen.say('stopping; press Ctrl-C again to stop without waiting');
+    controller.abort(new Error('stopped by the user'));
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
   // A promise that waits for a signal does not keep Node alive.
   const alive = setInterval(() => undefined, 60_000);
   controller.signal.addEventListener('abort', () => clearInterval(alive));
@@ -100,7 +105,7 @@ function aborted(signal: AbortSignal): Promise<never> {
 async function explain(error: unknown, demo: Demo | undefined, screen: Screen): Promise<void> {
   screen.settle();
   screen.say(`failed: ${errorMessage(error)}`);
-  if (demo === undefined || !(error instanceof StageTimeout)) return;
+  if (demo === undefined) return;
   for (const line of await diagnose(demo.client, serversOf(demo))) screen.say(line);
 }
 

@@ -25,11 +25,6 @@ export interface Stage {
   readonly timeoutMs: number;
 }
 
-/** The stage did not come true in its time. */
-export class StageTimeout extends Error {
-  override readonly name = 'StageTimeout';
-}
-
 const MANY = 20;
 const FEW = 2;
 const POLL_MS = 500;
@@ -87,7 +82,7 @@ export function checkStages(from: string): readonly Stage[] {
   ];
 }
 
-/** Runs one stage; throws {@link StageTimeout}, or the reason of `signal`. */
+/** Runs one stage; throws when it does not come true in its time, or the reason of `signal`. */
 export async function runStage(
   demo: Demo,
   stage: Stage,
@@ -102,7 +97,7 @@ export async function runStage(
     screen.show(stage.title, snapshot);
     if (stage.reached(snapshot) && (await readyNodes(demo.workloadClient)).length === stage.nodes) break;
     if (Date.now() - begin > stage.timeoutMs) {
-      throw new StageTimeout(`"${stage.title}" was not done within ${stage.timeoutMs / 1000} s`);
+      throw new Error(`"${stage.title}" was not done within ${stage.timeoutMs / 1000} s`);
     }
     await pause(POLL_MS, undefined, { signal });
   }

@@ -40,7 +40,7 @@ export interface APIServer {
   process(): Server;
   /** Stops kube-apiserver (or crashes it) and starts it again on the same port with the same data. */
   restart(options?: { how: 'stop' | 'kill' }): Promise<void>;
-  /** Stops kube-apiserver and etcd. Twice is harmless. */
+  /** Ends kube-apiserver and etcd for good. Twice is harmless. */
   stop(): Promise<void>;
 }
 
@@ -60,15 +60,16 @@ export async function startAPIServer(options: APIServerOptions): Promise<APIServ
   );
   const start = () =>
     startServer({
-      name: 'kube-apiserver',
+      name: `kube-apiserver of ${options.name}`,
       binary: binaries['kube-apiserver'],
       args: flags,
       logFile: join(dir, 'kube-apiserver.log'),
     });
   let server = start();
   const stop = async () => {
-    await server.stop();
-    await etcd.server.stop();
+    // An orderly end waits for open watches, and for nothing that is kept but the last lines of an audit log.
+    await (options.auditLog === undefined ? server.kill() : server.stop());
+    await etcd.server.kill();
   };
   try {
     await ready(port, pki, server);

@@ -25,6 +25,8 @@ export interface Server {
   running(): boolean;
   /** Settles when the process has ended, whoever ended it. */
   readonly ended: Promise<void>;
+  /** `null` while it runs, and when a signal ended it. */
+  exitCode(): number | null;
   /** SIGTERM, then SIGKILL after ten seconds. Twice is harmless. */
   stop(): Promise<void>;
   /** SIGKILL, as a crash would be. */
@@ -71,6 +73,7 @@ function serverOf(child: ChildProcess, ended: Promise<void>, options: ServerOpti
     logFile: options.logFile,
     running,
     ended,
+    exitCode: () => child.exitCode,
     async stop() {
       if (!running()) return;
       child.kill('SIGTERM');

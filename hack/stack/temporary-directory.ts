@@ -2,6 +2,7 @@
 // A folder that goes away with the process that made it, also when that process is killed.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -26,13 +27,13 @@ export function temporaryDirectory(purpose: string): TemporaryDirectory {
     stdio: ['pipe', 'ignore', 'ignore'],
   });
   janitor.unref();
-  // A pipe that is open keeps the event loop alive unless it is told not to.
-  (janitor.stdin as unknown as { unref?: () => void }).unref?.();
+  // An open pipe keeps Node alive unless it is told not to.
+  if (janitor.stdin instanceof Socket) janitor.stdin.unref();
   return {
     path,
     remove() {
       rmSync(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
-      janitor.kill('SIGKILL');
+      janitor.stdin.end();
     },
   };
 }

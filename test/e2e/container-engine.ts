@@ -69,7 +69,9 @@ export async function startEngine(dir: string): Promise<ContainerEngine> {
 
 /** The only thing of the engine that outlives its namespaces: empty folders, in each hierarchy of version 1 or the one of version 2. */
 function removeCgroups(name: string): void {
-  for (const folder of globSync(`/sys/fs/cgroup/{,*/}${name}{/*,}`)) {
+  const folders = globSync(`/sys/fs/cgroup/{,*/}${name}{/*,}`);
+  // Those of containers, which are longer, before the one that holds them.
+  for (const folder of folders.toSorted((a, b) => b.length - a.length)) {
     try {
       rmdirSync(folder);
     } catch {

@@ -5,14 +5,15 @@ import { NodeKind, TSMachineKind } from '../../api/kinds.ts';
 import { type InMemoryCloud, openInMemoryCloud } from '../../backends/inmemory/cloud.ts';
 import { serviceAccountKubeconfig } from '../../hack/stack/service-account.ts';
 import { PROVIDER_ACCOUNT } from '../../hack/stack/provider.ts';
-import { pause, runProgram } from '../../hack/stack/process.ts';
+import { pause } from '../../hack/stack/process.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import { type BareCluster, bareCluster } from './bare-cluster.ts';
 import { type Environment, startEnvironment } from './harness.ts';
+import { bundleManager } from './manager-bundle.ts';
 
 const MACHINES = 100;
 const LIVES = 50;
-const DELETE_LIVES = 20;
+const DELETE_LIVES = 10;
 /** Another seed is another course of events; a failure names the one that showed it. */
 const SEED = Number(process.env['CRASH_SEED'] ?? 20_261_121);
 
@@ -22,7 +23,6 @@ let environment: Environment;
 let cluster: BareCluster;
 let cloud: InMemoryCloud;
 let kubeconfig: string;
-/** Lives are many and short: the bundle, which is what an image holds, starts in a fifth of the time. */
 let main: string;
 let writes: Writes;
 
@@ -30,9 +30,7 @@ beforeAll(async () => {
   environment = await startEnvironment({ managers: [], controllerManager: false });
   const { stack, apiServer } = environment;
   kubeconfig = await serviceAccountKubeconfig({ stack, apiServer, ...PROVIDER_ACCOUNT });
-  main = `${environment.dir}/manager.mjs`;
-  const bundle = new URL('../../hack/bundle.ts', import.meta.url).pathname;
-  await runProgram(process.execPath, [bundle, '--out', main]);
+  main = await bundleManager(environment.dir);
   cluster = await bareCluster(environment, { purpose: 'crash', joins: true });
   cloud = openInMemoryCloud({ path: `${environment.dir}/cloud.sqlite`, clock: systemClock });
   writes = watchWrites(environment, cluster.namespace);
@@ -50,11 +48,8 @@ it(
   async () => {
     const random = seeded(SEED);
     const lives: Life[] = [];
-    for (let count = 0; count < LIVES; count++) {
-      const before = cloud.counts().instancesMade;
-      const seen = await live(random, () => cluster.addMachines(MACHINES / LIVES));
-      lives.push({ ...seen, instances: cloud.counts().instancesMade - before, ...(await unfinished()) });
-    }
+    for (let count = 0; count < LIVES; count++)
+      lives.push(await live({ random, work: () => cluster.addMachines(MACHINES / LIVES) }));
     const survivor = await start();
     await expect.poll(() => cluster.provisioned(), soon).toBe(MACHINES);
     await expect.poll(() => nodes(), soon).toHaveLength(MACHINES);
@@ -68,10 +63,10 @@ it(
     await survivor.server.kill();
 
     // The kills hit work in progress, or the above says little.
-    expect(sum(lives, (life) => (life.writes > 0 ? 1 : 0))).toBeGreaterThan(LIVES / 2);
-    expect(sum(lives, (life) => (life.instances > 0 ? 1 : 0))).toBeGreaterThan(LIVES / 3);
-    expect(sum(lives, (life) => (life.promised > 0 ? 1 : 0))).toBeGreaterThan(0);
-    expect(sum(lives, (life) => (life.underWay > 0 ? 1 : 0))).toBeGreaterThan(LIVES / 5);
+    expect(those(lives, 'writes')).toBeGreaterThan(LIVES / 2);
+    expect(those(lives, 'instances')).toBeGreaterThan(LIVES / 3);
+    expect(those(lives, 'promised')).toBeGreaterThan(0);
+    expect(those(lives, 'underWay')).toBeGreaterThan(LIVES / 5);
   },
 );
 
@@ -82,10 +77,9 @@ it(
     const random = seeded(SEED + 1);
     const tokens = (await cluster.tsMachines()).map(({ spec }) => spec.createIntent!.clientToken);
     const lives: Life[] = [];
-    for (let count = 0; count < DELETE_LIVES; count++) {
-      const seen = await live(random, () => cluster.deleteTSMachines(MACHINES / DELETE_LIVES));
-      lives.push({ ...seen, instances: 0, ...(await unfinished()) });
-    }
+    const work = () => cluster.deleteTSMachines(MACHINES / DELETE_LIVES);
+    for (let count = 0; count < DELETE_LIVES; count++)
+      lives.push(await live({ random, work, flags: ['--tsmachine-concurrency=1'] }));
     await start();
     await expect.poll(() => cluster.tsMachines(), soon).toEqual([]);
     await expect.poll(() => nodes(), soon).toEqual([]);
@@ -93,7 +87,8 @@ it(
     const states = tokens.map((clientToken) => cloud.find({ clientToken })?.state);
     expect(new Set(states)).toEqual(new Set(['terminated']));
     expect(cloud.counts().instancesMade).toBe(MACHINES);
-    expect(sum(lives, (life) => (life.writes > 0 ? 1 : 0))).toBeGreaterThan(DELETE_LIVES / 2);
+    expect(those(lives, 'writes')).toBeGreaterThan(DELETE_LIVES / 2);
+    expect(those(lives, 'leaving')).toBeGreaterThan(DELETE_LIVES / 5);
   },
 );
 
@@ -105,24 +100,25 @@ interface Life {
   readonly promised: number;
   /** Machines with a providerID that are not provisioned yet. */
   readonly underWay: number;
+  /** Machines that are to go and have not gone. */
+  readonly leaving: number;
 }
 
-async function unfinished(): Promise<Pick<Life, 'promised' | 'underWay'>> {
-  const machines = await cluster.tsMachines();
-  const promised = machines.filter(({ spec }) => spec.createIntent && !spec.providerID);
-  const known = machines.filter(({ spec }) => spec.providerID);
-  const underWay = known.filter(({ status }) => status?.initialization?.provisioned !== true);
-  return { promised: promised.length, underWay: underWay.length };
+interface LifeOptions {
+  readonly random: () => number;
+  /** Done while the manager starts. */
+  readonly work: () => Promise<void>;
+  readonly flags?: readonly string[];
 }
 
 /**
  * From start to SIGKILL. Every fifth dies at any moment, also while it starts; of the others half die within 60 ms after their first
  * write, where the steps follow one another, and half within 600 ms.
  */
-async function live(random: () => number, work: () => Promise<void>): Promise<Pick<Life, 'writes'>> {
-  const before = writes.count();
+async function live({ random, work, flags = [] }: LifeOptions): Promise<Life> {
+  const [writesBefore, instancesBefore] = [writes.count(), cloud.counts().instancesMade];
   const first = writes.next();
-  const [{ server }] = await Promise.all([start({ waitReady: false }), work()]);
+  const [{ server }] = await Promise.all([start({ waitReady: false, flags }), work()]);
   const kind = random();
   if (kind < 0.2) await pause(50 + random() * 1_950);
   else {
@@ -130,17 +126,23 @@ async function live(random: () => number, work: () => Promise<void>): Promise<Pi
     await pause(kind < 0.6 ? random() * 60 : random() * 600);
   }
   await server.kill();
-  return { writes: writes.count() - before };
+  const instances = cloud.counts().instancesMade - instancesBefore;
+  return { writes: writes.count() - writesBefore, instances, ...(await unfinished()) };
 }
 
-function start(options: { waitReady?: boolean } = {}) {
-  const flags = [`--namespace=${cluster.namespace}`];
-  return environment.startProvider({
-    kubeconfig,
-    flags,
-    database: `${environment.dir}/cloud.sqlite`,
-    ...options,
-  });
+async function unfinished(): Promise<Pick<Life, 'promised' | 'underWay' | 'leaving'>> {
+  const machines = await cluster.tsMachines();
+  const promised = machines.filter(({ spec }) => spec.createIntent && !spec.providerID);
+  const known = machines.filter(({ spec }) => spec.providerID);
+  const underWay = known.filter(({ status }) => status?.initialization?.provisioned !== true);
+  const leaving = machines.filter(({ metadata }) => metadata.deletionTimestamp !== undefined);
+  return { promised: promised.length, underWay: underWay.length, leaving: leaving.length };
+}
+
+function start({ flags = [], waitReady = true }: { flags?: readonly string[]; waitReady?: boolean } = {}) {
+  const database = `${environment.dir}/cloud.sqlite`;
+  const all = [`--namespace=${cluster.namespace}`, ...flags];
+  return environment.startProvider({ kubeconfig, main, flags: all, database, waitReady });
 }
 
 async function nodes() {
@@ -188,13 +190,16 @@ function seeded(seed: number): () => number {
   };
 }
 
-function sum(lives: readonly Life[], of: (life: Life) => number): number {
-  return lives.reduce((total, life) => total + of(life), 0);
+/** In how many lives this is more than none. */
+function those(lives: readonly Life[], what: keyof Life): number {
+  return lives.filter((life) => life[what] > 0).length;
 }
 
 function report(what: string, lives: readonly Life[]): void {
-  const counts = lives.map((life) => `${life.writes}w${life.instances}i${life.promised}p${life.underWay}u`);
+  const counts = lives.map(
+    (one) => `${one.writes}/${one.instances}/${one.promised}/${one.underWay}/${one.leaving}`,
+  );
   console.log(
-    `${what}, seed ${SEED}; writes, instances, promised, under way at each kill: ${counts.join(' ')}`,
+    `${what}, seed ${SEED}; writes/instances/promised/under way/leaving at each kill: ${counts.join(' ')}`,
   );
 }

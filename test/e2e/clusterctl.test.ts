@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a platform engineer does with clusterctl, from the folder of a release: init, generate, describe, move, upgrade, delete.
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import {
+  ClusterKind,
+  MachineKind,
+  SecretKind,
+  TSClusterKind,
+  TSMachineKind,
+  TSMachineTemplateKind,
+} from '../../api/kinds.ts';
+import type { Machine } from '../../api/cluster-api.ts';
+import { type InMemoryCloud, openInMemoryCloud } from '../../backends/inmemory/cloud.ts';
+import { type APIServer, startAPIServer } from '../../hack/stack/api-server.ts';
+import { type Stack, stack as findStack } from '../../hack/stack/build.ts';
+import { clusterSecrets, kubeconfigSecret } from '../../hack/stack/cluster-secrets.ts';
+import { applyText } from '../../hack/stack/install.ts';
+import { MachineDeploymentKind } from '../../hack/stack/kinds.ts';
+import {
+  type ManagementCluster,
+  PROVIDER_VERSION,
+  startManagementCluster,
+} from '../../hack/stack/management-cluster.ts';
+import { runProgram } from '../../hack/stack/process.ts';
+import { startProvider } from '../../hack/stack/provider.ts';
+import { type TemporaryDirectory, temporaryDirectory } from '../../hack/stack/temporary-directory.ts';
+import { type ApiClient, createClient, loadKubeConfig } from '../../runtime/client.ts';
+import { systemClock } from '../../runtime/clock.ts';
+import type { Kind, KubeObject } from '../../runtime/object.ts';
+
+const NAMESPACE = 'default';
+const NEXT_VERSION = 'v0.1.1';
+const LABEL = 'infrastructure-ts-provider';
+const soon = { timeout: 240_000, interval: 500 };
+const STORY = { timeout: 400_000 };
+
+interface Provider extends KubeObject {
+  providerName?: string;
+  type?: string;
+  version?: string;
+}
+
+const ProviderKind: Kind<Provider> = {
+  apiVersion: 'clusterctl.cluster.x-k8s.io/v1alpha3',
+  kind: 'Provider',
+  plural: 'providers',
+  namespaced: true,
+};
+
+/** A management cluster and a client of its API server. */
+interface Site {
+  readonly management: ManagementCluster;
+  readonly client: ApiClient;
+}
+
+let stack: Stack;
+let directory: TemporaryDirectory;
+let cloud: InMemoryCloud;
+let source: Site;
+let target: Site;
+const owned: (() => Promise<void>)[] = [];
+
+beforeAll(async () => {
+  stack = await findStack();
+  directory = temporaryDirectory('e2e');
+  source = await site('source');
+  cloud = openInMemoryCloud({ path: database(), clock: systemClock });
+});
+
+afterAll(async () => {
+  for (const end of owned.splice(0).reverse()) await end();
+  cloud?.close();
+  directory?.remove();
+});
+
+/** One cloud for all management clusters, as a real one would be. */
+function database(): string {
+  return join(directory.path, 'cloud.sqlite');
+}
+
+async function site(name: string): Promise<Site> {
+  const management = await startManagementCluster({ stack, dir: directory.path, name, database: database() });
+  owned.push(() => management.stop());
+  return { management, client: clientOf(management.apiServer) };
+}
+
+async function endpoint(name: string): Promise<APIServer> {
+  const server = await startAPIServer({ stack, dir: directory.path, name });
+  owned.push(() => server.stop());
+  return server;
+}
+
+function clientOf(apiServer: APIServer): ApiClient {
+  return createClient({ kubeConfig: loadKubeConfig({ path: apiServer.kubeconfig }) });
+}
+
+function clusterctl({ management }: Site, ...args: string[]): Promise<string> {
+  return management.clusterctl.run(args, management.apiServer);
+}
+
+/** `clusterctl generate cluster` from the installed release, and `kubectl apply` of what it printed. Returns that. */
+async function createCluster(
+  { management, client }: Site,
+  options: { name: string; flavor: string; workers: number },
+): Promise<string> {
+  const workload = await endpoint(options.name);
+  const identity = { namespace: NAMESPACE, clusterName: options.name, pki: workload.pki };
+  for (const secret of [...clusterSecrets(identity), kubeconfigSecret(identity)])
+    await client.create(SecretKind, secret);
+  const flags = [
+    `--flavor=${options.flavor}`,
+    `--kubernetes-version=${stack.versions.kubernetes}`,
+    '--control-plane-machine-count=1',
+    `--worker-machine-count=${options.workers}`,
+  ];
+  const variables = {
+    CONTROL_PLANE_ENDPOINT_HOST: '127.0.0.1',
+    CONTROL_PLANE_ENDPOINT_PORT: String(workload.port),
+    ETCD_ENDPOINT: workload.etcd.url,
+    BOOT_DELAY_SECONDS: '0',
+  };
+  const { apiServer } = management;
+  const manifest = await management.clusterctl.run(
+    ['generate', 'cluster', options.name, ...flags],
+    apiServer,
+    variables,
+  );
+  await applyText({ stack, apiServer }, manifest);
+  return manifest;
+}
+
+async function machines({ client }: Site, cluster: string): Promise<Machine[]> {
+  const labelSelector = `cluster.x-k8s.io/cluster-name=${cluster}`;
+  return client.list(MachineKind, { namespace: NAMESPACE, labelSelector });
+}
+
+/** Phase and version of every Machine of a cluster, sorted: `Running v1.36.3`. */
+async function phases(at: Site, cluster: string): Promise<string[]> {
+  return (await machines(at, cluster)).map((one) => `${phaseOf(one)} ${one.spec.version}`).sort();
+}
+
+function phaseOf(machine: object): string {
+  return (machine as { status?: { phase?: string } }).status?.phase ?? '';
+}
+
+function running(count: number, version: string = stack.versions.kubernetes): string[] {
+  return Array<string>(count).fill(`Running ${version}`);
+}
+
+/** Of every TSMachine, by name: its providerID, and its Ready condition. */
+async function identities({ client }: Site): Promise<Record<string, string>> {
+  const all = await client.list(TSMachineKind, { namespace: NAMESPACE });
+  return Object.fromEntries(all.map(({ metadata, spec }) => [metadata.name, spec.providerID ?? '']));
+}
+
+async function readiness({ client }: Site): Promise<string[]> {
+  const all = await client.list(TSMachineKind, { namespace: NAMESPACE });
+  return all.map(({ status }) => status?.conditions?.find(({ type }) => type === 'Ready')?.status ?? '');
+}
+
+it('CTL-2, CTL-3, CTL-8: clusterctl init installs the release and labels every object of it', async () => {
+  const { apiServer } = source.management;
+  const file = join(apiServer.dir, 'repository', LABEL, PROVIDER_VERSION, 'infrastructure-components.yaml');
+  const kubectl = [`--kubeconfig=${apiServer.kubeconfig}`, 'get', `--filename=${file}`, '--output=json'];
+  const { items } = JSON.parse(await runProgram(stack.binaries.kubectl, kubectl)) as { items: KubeObject[] };
+  expect(items.length).toBeGreaterThan(8);
+  for (const { kind, metadata } of items) {
+    expect(metadata.labels, `${kind} ${metadata.name}`).toMatchObject({
+      'clusterctl.cluster.x-k8s.io': '',
+      'cluster.x-k8s.io/provider': LABEL,
+    });
+  }
+  const inventory = await source.client.get(ProviderKind, { namespace: 'ts-provider-system', name: LABEL });
+  expect(inventory).toMatchObject({
+    providerName: 'ts-provider',
+    type: 'InfrastructureProvider',
+    version: PROVIDER_VERSION,
+  });
+  // Images are told from Deployments (CTL-9).
+  const images = await clusterctl(source, 'init', 'list-images', '--infrastructure=ts-provider');
+  expect(images).toContain(`ts-provider:${PROVIDER_VERSION}`);
+});
+
+it(
+  'CTL-10, CTL-12: generate cluster --flavor in-memory makes a cluster that runs, and so does no flavor at all',
+  STORY,
+  async () => {
+    const manifest = await createCluster(source, { name: 'journey', flavor: 'in-memory', workers: 2 });
+    expect(manifest).not.toMatch(/\$\{/);
+    await expect.poll(() => phases(source, 'journey'), soon).toEqual(running(3));
+    const variables = await clusterctl(source, 'generate', 'cluster', 'x', '--list-variables');
+    expect(variables).toMatch(/CONTROL_PLANE_ENDPOINT_HOST/);
+  },
+);
+
+it('IC-7, IM-7: describe cluster shows a healthy tree, and our objects only when they have something to say', async () => {
+  const ready = async () => {
+    const text = await clusterctl(source, 'describe', 'cluster', 'journey', `--namespace=${NAMESPACE}`);
+    return text.split('\n').filter((line) => /False|Unknown/.test(line));
+  };
+  await expect.poll(ready, soon).toEqual([]);
+  const flags = ['describe', 'cluster', 'journey', `--namespace=${NAMESPACE}`];
+  const short = await clusterctl(source, ...flags);
+  expect(short).toMatch(/ClusterInfrastructure - TSCluster\/journey/);
+  expect(short).not.toContain('TSMachine/');
+  const long = await clusterctl(source, ...flags, '--echo', '--grouping=false', '--show-conditions=all');
+  for (const name of Object.keys(await identities(source))) expect(long).toContain(`TSMachine/${name}`);
+  expect(long).toMatch(/InstanceReady: True/);
+});
+
+it(
+  'CTL-M1..M5: move keeps every machine: same ids, nothing made, status found again, nothing left behind',
+  STORY,
+  async () => {
+    const [before, made] = [await identities(source), cloud.counts().instancesMade];
+    target = await site('target');
+    const to = target.management.apiServer.kubeconfig;
+    await clusterctl(source, 'move', `--to-kubeconfig=${to}`, `--namespace=${NAMESPACE}`);
+    expect(await identities(target)).toEqual(before);
+    for (const kind of [ClusterKind, MachineKind, TSClusterKind, TSMachineKind, TSMachineTemplateKind])
+      expect(await source.client.list(kind as Kind, { namespace: NAMESPACE }), kind.kind).toEqual([]);
+
+    await expect.poll(() => readiness(target), soon).toEqual(['True', 'True', 'True']);
+    await expect.poll(() => phases(target, 'journey'), soon).toEqual(running(3));
+    expect(await identities(target)).toEqual(before);
+    expect(cloud.counts().instancesMade).toBe(made);
+    const cluster = await target.client.get(TSClusterKind, { namespace: NAMESPACE, name: 'journey' });
+    expect(cluster?.status).toMatchObject({ initialization: { provisioned: true } });
+    expect(cluster?.status?.failureDomains).not.toHaveLength(0);
+    const copied = await target.client.get(ClusterKind, { namespace: NAMESPACE, name: 'journey' });
+    expect(copied?.status?.initialization).toMatchObject({ infrastructureProvisioned: true });
+  },
+);
+
+it('after a move the source manager lets go, and the target scales the cluster', STORY, async () => {
+  const made = cloud.counts().instancesMade;
+  const name = { namespace: NAMESPACE, name: 'journey-md-0' };
+  await target.client.patch(MachineDeploymentKind, name, { spec: { replicas: 3 } });
+  await expect.poll(() => phases(target, 'journey'), soon).toEqual(running(4));
+  expect(cloud.counts().instancesMade).toBe(made + 1);
+});
+
+it('clusterctl delete --include-crd removes the provider from the empty source', async () => {
+  await source.management.provider?.server.stop();
+  await clusterctl(source, 'delete', '--infrastructure=ts-provider', '--include-crd', '--include-namespace');
+  const left = async () => {
+    const selector = `--selector=cluster.x-k8s.io/provider=${LABEL}`;
+    const kinds = 'crd,clusterrole,clusterrolebinding,namespace';
+    const kubectl = [`--kubeconfig=${source.management.apiServer.kubeconfig}`, 'get', kinds, selector];
+    return runProgram(stack.binaries.kubectl, [...kubectl, '--output=name']);
+  };
+  await expect.poll(left, soon).toBe('');
+});
+
+it(
+  'CTL-5, CTL-7: upgrade plan sees the next release, upgrade apply installs it, and no machine is made anew',
+  STORY,
+  async () => {
+    const out = join(target.management.apiServer.dir, 'repository');
+    const script = new URL('../../hack/release-manifests.ts', import.meta.url).pathname;
+    const flags = [`--version=${NEXT_VERSION}`, `--out=${out}`, `--kubectl=${stack.binaries.kubectl}`];
+    await runProgram(process.execPath, [script, ...flags]);
+    expect(await clusterctl(target, 'upgrade', 'plan')).toMatch(
+      new RegExp(`${LABEL} .*${PROVIDER_VERSION} +${NEXT_VERSION}`),
+    );
+
+    const [before, made] = [await identities(target), cloud.counts().instancesMade];
+    await clusterctl(target, 'upgrade', 'apply', `--infrastructure=ts-provider:${NEXT_VERSION}`);
+    // A Deployment would replace its Pod here: the service account is a new one.
+    await target.management.provider?.server.stop();
+    await startOurs(target);
+    const inventory = await target.client.get(ProviderKind, { namespace: 'ts-provider-system', name: LABEL });
+    expect(inventory?.version).toBe(NEXT_VERSION);
+    const name = { namespace: NAMESPACE, name: 'journey-md-0' };
+    await target.client.patch(MachineDeploymentKind, name, { spec: { replicas: 2 } });
+    await expect.poll(() => phases(target, 'journey'), soon).toEqual(running(3));
+    expect(before).toMatchObject(await identities(target));
+    expect(cloud.counts().instancesMade).toBe(made);
+    expect(await clusterctl(target, 'upgrade', 'plan')).toMatch(
+      new RegExp(`${LABEL} .*${NEXT_VERSION} +Already`),
+    );
+  },
+);
+
+async function startOurs({ management }: Site): Promise<void> {
+  const { apiServer } = management;
+  const provider = await startProvider({ stack, apiServer, database: database() });
+  owned.push(() => provider.server.stop());
+}
+
+it(
+  'IMT-1, IMT-5, IC-9: a cluster from our ClusterClass runs, grows and changes its version',
+  STORY,
+  async () => {
+    await createCluster(target, { name: 'topology', flavor: 'in-memory-topology', workers: 1 });
+    await expect.poll(() => phases(target, 'topology'), soon).toEqual(running(2));
+    const templates = await templateNames();
+    const version = nextPatch(stack.versions.kubernetes);
+    const patch = [
+      { op: 'replace', path: '/spec/topology/version', value: version },
+      { op: 'replace', path: '/spec/topology/workers/machineDeployments/0/replicas', value: 2 },
+    ];
+    const name = { namespace: NAMESPACE, name: 'topology' };
+    await target.client.patch(ClusterKind, name, patch, { type: 'json' });
+    await expect.poll(() => phases(target, 'topology'), soon).toEqual(running(3, version));
+    // Another version alone is no reason for new templates.
+    expect(await templateNames()).toEqual(templates);
+  },
+);
+
+async function templateNames(): Promise<string[]> {
+  const all = await target.client.list(TSMachineTemplateKind, { namespace: NAMESPACE });
+  return all.map(({ metadata }) => metadata.name).sort();
+}
+
+function nextPatch(version: string): string {
+  const [major, minor, patch] = version.split('.');
+  return `${major}.${minor}.${Number(patch) + 1}`;
+}
+
+it('both clusters go, and nothing of them stays', STORY, async () => {
+  for (const name of ['journey', 'topology'])
+    await target.client.delete(ClusterKind, { namespace: NAMESPACE, name });
+  await expect.poll(() => target.client.list(ClusterKind, { namespace: NAMESPACE }), soon).toEqual([]);
+  expect(await target.client.list(TSMachineKind, { namespace: NAMESPACE })).toEqual([]);
+  expect(await target.client.list(TSClusterKind, { namespace: NAMESPACE })).toEqual([]);
+});
