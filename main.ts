@@ -13,7 +13,7 @@ import {
 import { openInMemoryCloud } from './backends/inmemory/cloud.ts';
 import { createInMemoryBackend } from './backends/inmemory/machine-backend.ts';
 import { createSimulator } from './backends/inmemory/simulator.ts';
-import { byCluster, CLUSTER_INDEX } from './contract/watches.ts';
+import { byCluster, byOwnerCluster, CLUSTER_INDEX, OWNER_CLUSTER_INDEX } from './contract/watches.ts';
 import { createWorkloadClusters } from './contract/workload-cluster.ts';
 import { clusterReconciler } from './controllers/cluster/reconciler.ts';
 import { clusterWatches } from './controllers/cluster/watches.ts';
@@ -122,7 +122,7 @@ function watchKinds({ informers }: Foundation): void {
   informers.add(ClusterKind);
   informers.add(MachineKind);
   informers.add(TSClusterKind, { indexes: { [CLUSTER_INDEX]: byCluster } });
-  informers.add(TSMachineTemplateKind);
+  informers.add(TSMachineTemplateKind, { indexes: { [OWNER_CLUSTER_INDEX]: byOwnerCluster } });
   informers.add(TSMachineKind, { indexes: { [CLUSTER_INDEX]: byCluster } });
 }
 
@@ -169,7 +169,7 @@ function build(flags: Flags): Manager {
     {
       name: 'tsmachinetemplate',
       reconcile: machineTemplateReconciler({ ...base, cache, sizeOf: (spec) => backend.size(spec) }),
-      watches: machineTemplateWatches,
+      watches: machineTemplateWatches(cache),
       concurrency: 1,
     },
     base,

@@ -19,13 +19,13 @@ export type ConditionType = (typeof ConditionType)[keyof typeof ConditionType];
 export const Reason = {
   // Summary and lifecycle.
   Ready: 'Ready',
-  NotReady: 'NotReady',
   Paused: 'Paused',
   NotPaused: 'NotPaused',
   Deleting: 'Deleting',
   NotDeleting: 'NotDeleting',
   DeletionFailed: 'DeletionFailed',
-  InternalError: 'InternalError',
+  /** Something failed that may heal alone; it is tried again, the message says what. */
+  Retrying: 'Retrying',
 
   // Waiting for others: a watch wakes us.
   WaitingForClusterInfrastructure: 'WaitingForClusterInfrastructure',
@@ -52,7 +52,6 @@ export const Reason = {
   InstanceDeleting: 'InstanceDeleting',
   InstanceDeleted: 'InstanceDeleted',
   DuplicateInstances: 'DuplicateInstances',
-  Throttled: 'Throttled',
 } as const;
 
 /** A reason of this provider. */

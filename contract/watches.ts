@@ -3,7 +3,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Cluster } from '../api/cluster-api.ts';
 import { CLUSTER_NAME_LABEL } from '../api/labels.ts';
 import type { InformerEvent } from '../runtime/informer.ts';
-import type { KubeObject } from '../runtime/object.ts';
+import { keyOf, type KubeObject } from '../runtime/object.ts';
+import { ownerName } from './owners.ts';
 
 /** Name of the index over provider objects by the Cluster that their label names; values come from {@link byCluster}. */
 export const CLUSTER_INDEX = 'cluster';
@@ -12,6 +13,15 @@ export const CLUSTER_INDEX = 'cluster';
 export function byCluster(object: KubeObject): readonly string[] {
   const cluster = object.metadata.labels?.[CLUSTER_NAME_LABEL];
   return cluster === undefined ? [] : [`${object.metadata.namespace ?? ''}/${cluster}`];
+}
+
+/** Name of the index over objects that only carry an owner reference to their Cluster; values come from {@link byOwnerCluster}. */
+export const OWNER_CLUSTER_INDEX = 'owner-cluster';
+
+/** Index function: `namespace/cluster`, from the owner reference that core sets on templates, too. */
+export function byOwnerCluster(object: KubeObject): readonly string[] {
+  const owner = ownerName(object, 'Cluster');
+  return owner === undefined ? [] : [keyOf(owner)];
 }
 
 /** Whether a change of the Cluster is one that provider objects wait for: unpause, infrastructure provisioned, endpoint. */

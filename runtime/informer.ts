@@ -5,6 +5,7 @@ import type { InformerStore } from './informer-store.ts';
 import { createKindInformer, type KindInformer } from './kind-informer.ts';
 import type { Logger } from './logger.ts';
 import type { Kind, KubeObject, ObjectName } from './object.ts';
+import { aborted } from './runnable.ts';
 
 /** Read side of all informers of a manager. Reading a kind that has no informer is a programming error and throws. */
 export interface Cache {
@@ -52,7 +53,7 @@ export interface Informers {
   addHandler<T extends KubeObject>(kind: Kind<T>, handler: InformerHandler<T>): void;
   /** Kinds that are added later start at once. */
   start(signal: AbortSignal): void;
-  /** Until all kinds known now have been listed; rejects with the signal's reason. */
+  /** Until all kinds known now have been listed, or the signal aborts: ask `synced` which. */
   waitForSync(signal: AbortSignal): Promise<void>;
   synced(): boolean;
   /** Kinds that have not been listed yet, for /readyz. */
@@ -138,12 +139,4 @@ function createCache(informers: ReadonlyMap<string, KindInformer>): Cache {
 
 function idOf(kind: Kind): string {
   return `${kind.apiVersion}/${kind.kind}`;
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const fail = (): void => reject(signal.reason as Error);
-    if (signal.aborted) fail();
-    else signal.addEventListener('abort', fail, { once: true });
-  });
 }

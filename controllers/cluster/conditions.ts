@@ -35,7 +35,7 @@ export function clusterConditions(scope: ClusterScope, outcome: PhaseOutcome, no
 
 function endpointVerdict(outcome: PhaseOutcome): Verdict {
   if (outcome.error !== undefined) {
-    return { status: 'Unknown', reason: Reason.InternalError, message: errorMessage(outcome.error) };
+    return { status: 'Unknown', reason: Reason.Retrying, message: errorMessage(outcome.error) };
   }
   if (outcome.waiting !== undefined) {
     return { status: 'False', reason: outcome.waiting.reason, message: outcome.waiting.message };

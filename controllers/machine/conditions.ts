@@ -89,19 +89,20 @@ function observedVerdict(scope: MachineScope): Verdict {
 /** An instance that had an id is never made again (CTL-M5): whoever owns the Machine decides. */
 function missingVerdict(scope: MachineScope): Verdict {
   const { providerID } = scope.object.spec;
-  if (providerID === undefined) return { status: 'False', reason: Reason.InstanceDeleting, message: '' };
+  if (providerID === undefined) return { status: 'False', reason: Reason.InstanceDeleted, message: '' };
   const message = `Instance ${providerID} no longer exists; delete the Machine to have it replaced`;
   return { status: 'False', reason: Reason.InstanceMissing, message };
 }
 
-/** An error that may heal alone says what failed and leaves the status as it was. */
+/** An error that may heal alone says what failed and leaves the status as it was; what runs keeps its reason, too. */
 function failureVerdict(scope: MachineScope, error: unknown): Verdict {
   const message = errorMessage(error);
   if (error instanceof TerminalError) return { status: 'False', reason: error.reason, message };
   const before = scope.object.status?.conditions?.find(
     (condition) => condition.type === ConditionType.InstanceReady,
   );
-  return { status: before?.status ?? 'Unknown', reason: before?.reason ?? Reason.InstanceUnknown, message };
+  if (before?.status === 'True') return { status: 'True', reason: before.reason, message };
+  return { status: before?.status ?? 'Unknown', reason: Reason.Retrying, message };
 }
 
 function deletingVerdict(scope: MachineScope, outcome: PhaseOutcome): Verdict {

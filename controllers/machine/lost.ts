@@ -18,7 +18,9 @@ export async function endLostInstance(ctx: Ctx, scope: MachineScope, client: Cli
   if (now?.metadata.uid === object.metadata.uid) return;
   const cluster = scope.cluster && (await client.get(ClusterKind, nameOf(scope.cluster), ctx.signal));
   if (cluster === undefined || cluster.spec?.paused === true) {
-    ctx.log.warn('The TSMachine went away while its instance was made; its Cluster may be moving, so it stays');
+    ctx.log.warn(
+      'The TSMachine went away while its instance was made; its Cluster may be moving, so it stays',
+    );
     return;
   }
   ctx.log.warn('The TSMachine was deleted while its instance was made; ending the instance');

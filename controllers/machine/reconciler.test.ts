@@ -108,14 +108,17 @@ describe('a TSMachine that is gone although our finalizer was written in time', 
   it.each([
     ['paused', () => world.cluster({ spec: { paused: true } })],
     ['gone', () => world.api.remove(ClusterKind, world.c1)],
-  ])('CTL-M5: leaves it alone when the Cluster is %s by then, since it may have moved', async (_what, then) => {
-    const { create } = world.backend;
-    instead({ create: async (...call) => create(...call).then(then) });
-    lostWhileCreating();
-    instead({ destroy: () => Promise.reject(new Error('the instance lives elsewhere')) });
-    await expect(world.reconcile()).rejects.toThrow(/not found/);
-    expect(instances()).toBe(1);
-  });
+  ])(
+    'CTL-M5: leaves it alone when the Cluster is %s by then, since it may have moved',
+    async (_what, then) => {
+      const { create } = world.backend;
+      instead({ create: async (...call) => create(...call).then(then) });
+      lostWhileCreating();
+      instead({ destroy: () => Promise.reject(new Error('the instance lives elsewhere')) });
+      await expect(world.reconcile()).rejects.toThrow(/not found/);
+      expect(instances()).toBe(1);
+    },
+  );
 
   it('a write that is refused for another reason ends nothing', async () => {
     instead({ destroy: () => Promise.reject(new Error('nothing is to be ended')) });
@@ -123,6 +126,35 @@ describe('a TSMachine that is gone although our finalizer was written in time', 
       if (verb === 'patch_status') throw new TransientError('no answer');
     };
     await expect(world.reconcile()).rejects.toThrow('no answer');
+  });
+});
+
+describe('what the backend and other controllers see', () => {
+  it.each([
+    ['absent', {}, false],
+    ['empty, as core sets it', { 'cluster.x-k8s.io/control-plane': '' }, true],
+    ['of any value', { 'cluster.x-k8s.io/control-plane': 'false' }, true],
+  ])('PIT-31: the control plane label counts by its presence: %s', async (_what, labels, controlPlane) => {
+    world.machine({ labels });
+    await world.reconcile();
+    const { clientToken } = world.tsMachine()!.spec.createIntent!;
+    expect(world.cloud.find({ clientToken })?.controlPlane).toBe(controlPlane);
+  });
+
+  it('IMT-8: labels and annotations that others wrote are kept by every write', async () => {
+    const others = {
+      labels: { 'topology.example.org/rack': 'r1' },
+      annotations: { 'example.org/note': 'kept' },
+    };
+    const object = tsMachine();
+    world.api.put({
+      ...object,
+      metadata: { ...object.metadata, ...others, labels: { ...object.metadata.labels, ...others.labels } },
+    });
+    await world.provision();
+    expect(world.tsMachine()?.metadata).toMatchObject(others);
+    const bodies = JSON.stringify(world.api.writes.map(({ body }) => body));
+    expect(bodies).not.toContain('example.org');
   });
 });
 
@@ -300,6 +332,15 @@ describe('trouble', () => {
       status: 'True',
       message: 'the cloud did not answer',
     });
+  });
+
+  it('an error before the first instance names itself, not what was waited for before', async () => {
+    world.cluster({ provisioned: false });
+    await world.reconcile();
+    world.cluster({});
+    instead({ create: () => Promise.reject(new TransientError('throttled')) });
+    await expect(world.reconcile()).rejects.toThrow();
+    expect(ready()).toMatchObject({ status: 'False', reason: 'Retrying', message: 'throttled' });
   });
 
   it('a terminal error is a reason of its own', async () => {

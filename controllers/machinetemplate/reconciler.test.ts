@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { beforeEach, expect, it } from 'vitest';
-import { TSMachineTemplateKind } from '../../api/kinds.ts';
+import { ClusterKind, TSMachineTemplateKind } from '../../api/kinds.ts';
 import type { TSMachineTemplate } from '../../api/tsmachinetemplate.ts';
 import { createInMemoryBackend } from '../../backends/inmemory/machine-backend.ts';
+import { byOwnerCluster, OWNER_CLUSTER_INDEX } from '../../contract/watches.ts';
+import type { InformerEvent } from '../../runtime/informer.ts';
 import { createLogger } from '../../runtime/logger.ts';
+import type { KubeObject } from '../../runtime/object.ts';
 import { MachineWorld } from '../../test/machine-world.ts';
-import { machineTemplateReconciler } from './reconciler.ts';
+import { machineTemplateReconciler, machineTemplateWatches } from './reconciler.ts';
 
 const name = { namespace: 'ns', name: 'big' };
 let world: MachineWorld;
@@ -46,4 +49,14 @@ it.each([
 ])('%s: no write', async (_name, metadata) => {
   put(metadata);
   expect(await reconcile()).toBeUndefined();
+});
+
+it('PIT-21: wakes the templates of a Cluster that goes on', () => {
+  const owner = { apiVersion: 'cluster.x-k8s.io/v1beta2', kind: 'Cluster', name: 'c1', uid: 'u' };
+  put({ ownerReferences: [owner] });
+  const [, watch] = machineTemplateWatches(world.api.cache({ [OWNER_CLUSTER_INDEX]: byOwnerCluster }));
+  const object = { ...ClusterKind, metadata: { ...world.c1 }, spec: {} };
+  const previous = { ...object, spec: { paused: true } };
+  expect(watch?.map({ type: 'update', previous, object })).toEqual([name]);
+  expect(watch?.map({ type: 'update', previous: object, object })).toEqual([]);
 });

@@ -42,8 +42,8 @@ describe.skipIf(reason !== undefined)('container image', () => {
       // It would be a container from a registry; our engine ends with all that is in it.
       TESTCONTAINERS_RYUK_DISABLED: 'true',
     });
-    await importBase(environment.dir);
-    await buildImage(environment.dir);
+    const [context] = await Promise.all([buildContext(environment.dir), importBase(environment.dir)]);
+    await buildImage(context);
     token = await serviceAccountToken(environment);
     healthPort = await freePort();
     container = await startManager(environment, { token, healthPort, logs });
@@ -139,17 +139,20 @@ async function importBase(dir: string): Promise<void> {
   for await (const line of progress) if (String(line).includes('"error"')) throw new Error(String(line));
 }
 
-/** From a folder with the files that the Dockerfile copies, so that the test leaves nothing in the checkout. */
-async function buildImage(dir: string): Promise<void> {
+/** A folder with the files that the Dockerfile copies, so that the test leaves nothing in the checkout. */
+async function buildContext(dir: string): Promise<string> {
   const context = join(dir, 'context');
   mkdirSync(context, { recursive: true });
   for (const file of ['Dockerfile', '.dockerignore', 'LICENSE'])
     copyFileSync(join(ROOT, file), join(context, file));
   const bundle = [join(ROOT, 'hack/bundle.ts'), '--out', join(context, 'dist/manager.mjs')];
   await runProgram(process.execPath, bundle, { cwd: ROOT });
-  await GenericContainer.fromDockerfile(context)
-    .withBuildArgs({ BASE_IMAGE })
-    .build(IMAGE, { deleteOnExit: false });
+  return context;
+}
+
+async function buildImage(context: string): Promise<void> {
+  const build = GenericContainer.fromDockerfile(context).withBuildArgs({ BASE_IMAGE });
+  await build.build(IMAGE, { deleteOnExit: false });
 }
 
 function serviceAccountToken({ stack, apiServer }: Environment): Promise<string> {

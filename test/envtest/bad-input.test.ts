@@ -235,7 +235,7 @@ describe('what it costs', () => {
   });
 });
 
-describe('when it is mended', () => {
+describe.concurrent('when it is mended', () => {
   const mendable = MISTAKES.flatMap(({ mend, ...mistake }) => (mend === undefined ? [] : [{ ...mistake, mend }]));
 
   it.each(mendable)('$what: the machine comes up', async ({ what, mend }) => {
