@@ -18,6 +18,7 @@ export async function reportPaused(input: {
     { type: ConditionType.Paused, status: 'True', reason: Reason.Paused, message: input.message },
     input.now,
   );
-  await input.patch.apply({ observedGeneration: true });
+  // Nothing else looked at the spec.
+  await input.patch.apply({ observedGeneration: [ConditionType.Paused] });
   return done();
 }

@@ -49,6 +49,22 @@ it('keeps the client, looks at the Secret once a minute, and makes a new client 
   expect(clientFrom).toHaveBeenCalledTimes(2);
 });
 
+it('forgets the client of a cluster that nobody asks for any more', async () => {
+  const { workloads, clientFrom, advance } = setup(encoded('one'));
+  await workloads.connect(ctx, cluster);
+  advance(11 * 60_000);
+  await workloads.connect(ctx, cluster);
+  expect(clientFrom).toHaveBeenCalledTimes(2);
+});
+
+it('looks again when the clock was set back', async () => {
+  const { state, workloads, advance } = setup(encoded('one'));
+  await workloads.connect(ctx, cluster);
+  advance(-5 * 3_600_000);
+  await workloads.connect(ctx, cluster);
+  expect(state.reads).toBe(2);
+});
+
 it.each([
   ['no key', {}, /Secret ns\/c1-kubeconfig .*no data under the key "value".*Delete it/],
   ['malformed', encoded('bad: SECRET-CANARY'), /Secret ns\/c1-kubeconfig .*no current context/],

@@ -25,10 +25,14 @@ interface Entry {
   readonly client: Client;
   readonly resourceVersion: string;
   readonly checkedAt: number;
+  usedAt: number;
 }
 
 /** Kubeconfigs are renewed about twice a year (KCP-5): looking once a minute follows them and costs a read per cluster. */
 const RECHECK_MS = 60_000;
+
+/** The client of a cluster that nobody asked for in this time is forgotten; its idle connections close by themselves. */
+const FORGET_MS = 10 * 60_000;
 
 /** The control plane provider writes the same data under this key for every kind of cluster. */
 const KUBECONFIG_KEY = 'value';
@@ -45,7 +49,12 @@ export function createWorkloadClusters(deps: {
       const key = `${cluster.namespace}/${cluster.clusterName}`;
       const nowMs = deps.clock.now().getTime();
       const known = entries.get(key);
-      if (known !== undefined && nowMs - known.checkedAt < RECHECK_MS) return known.client;
+      // The clock may have been set back: then the age says nothing, and looking again is right.
+      if (known !== undefined && Math.abs(nowMs - known.checkedAt) < RECHECK_MS) {
+        known.usedAt = nowMs;
+        return known.client;
+      }
+      forgetUnused(nowMs);
 
       const name = { namespace: cluster.namespace, name: `${cluster.clusterName}-kubeconfig` };
       const secret = await deps.client.get(SecretKind, name, ctx.signal);
@@ -54,11 +63,17 @@ export function createWorkloadClusters(deps: {
         return undefined;
       }
       const resourceVersion = secret.metadata.resourceVersion ?? '';
-      const client = known?.resourceVersion === resourceVersion ? known.client : usable(key, secret);
-      entries.set(key, { client, resourceVersion, checkedAt: nowMs });
+      const kept = entries.get(key);
+      const client = kept?.resourceVersion === resourceVersion ? kept.client : usable(key, secret);
+      entries.set(key, { client, resourceVersion, checkedAt: nowMs, usedAt: nowMs });
       return client;
     },
   };
+
+  /** Only when somebody looks up a cluster anew: without that the map does not grow. */
+  function forgetUnused(nowMs: number): void {
+    for (const [key, { usedAt }] of entries) if (nowMs - usedAt > FORGET_MS) entries.delete(key);
+  }
 
   function usable(cluster: string, secret: Secret): Client {
     try {

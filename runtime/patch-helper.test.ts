@@ -81,6 +81,19 @@ function merge(target: unknown, patch: JsonObject): JsonObject {
 }
 
 describe('apply', () => {
+  it('stamps only the conditions that looked at the spec', async () => {
+    const before = [
+      condition('Ready', { observedGeneration: 1 }),
+      condition('Deleting', { observedGeneration: 1 }),
+    ];
+    const object = thing({ status: { observedGeneration: 1, conditions: before } }, { generation: 4 });
+    const { patch, stored } = setup(object);
+    await patch.apply({ observedGeneration: ['Deleting'] });
+    expect(stored()).toMatchObject({
+      status: { observedGeneration: 1, conditions: [{ observedGeneration: 1 }, { observedGeneration: 4 }] },
+    });
+  });
+
   it('writes nothing when nothing changed', async () => {
     const status = {
       observedGeneration: 1,

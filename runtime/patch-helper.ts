@@ -5,6 +5,9 @@ import type { Cache } from './informer.ts';
 import { type JsonObject, mergePatch } from './merge-patch.ts';
 import { type Condition, type Kind, type KubeObject, nameOf } from './object.ts';
 
+/** Whether the reconcile looked at all of the spec, or only the conditions of these types did. */
+export type Observed = boolean | readonly string[];
+
 /** Writes what a reconcile changed on its copy of one object. */
 export interface PatchHelper {
   /**
@@ -12,7 +15,7 @@ export interface PatchHelper {
    * reconcile looked at all of the spec: status and owned conditions then carry the generation that our own spec write made.
    * Throws the conflict when the object has moved on. The object then holds what the server holds.
    */
-  apply(options: { readonly observedGeneration: boolean; readonly signal?: AbortSignal }): Promise<void>;
+  apply(options: { readonly observedGeneration: Observed; readonly signal?: AbortSignal }): Promise<void>;
   /** Writes metadata and spec only. The object then has the server's metadata and spec (a read-back), and its own status still. */
   applySpec(options?: { readonly signal?: AbortSignal }): Promise<void>;
 }
@@ -74,7 +77,7 @@ export function patchHelper<T extends KubeObject>(options: PatchHelperOptions<T>
   }
 
   async function patchStatus(to: {
-    observedGeneration: boolean;
+    observedGeneration: Observed;
     signal: AbortSignal | undefined;
   }): Promise<void> {
     const wanted = stamped(ownedOnly(object.status, base.status, options.ownedConditions), base, {
@@ -125,21 +128,20 @@ function ownedOnly(status: Status | undefined, read: Status | undefined, owned: 
   return result;
 }
 
-/** `observedGeneration` everywhere: the present generation when all of the spec was looked at, else what was there before. */
+/** `observedGeneration` of status and of each owned condition: the present one where the spec was looked at, else what was there. */
 function stamped(
   status: Status,
-  base: PatchableObject,
-  how: { owned: readonly string[]; observed: boolean },
+  { metadata: { generation }, status: read }: PatchableObject,
+  how: { owned: readonly string[]; observed: Observed },
 ): Status {
-  const { generation } = base.metadata;
-  const stamp = (now: number | undefined, before: number | undefined) =>
-    how.observed ? (generation ?? now) : before;
-  const result = withGeneration(status, stamp(status.observedGeneration, base.status?.observedGeneration));
+  const looked = (type: string) =>
+    typeof how.observed === 'boolean' ? how.observed : how.observed.includes(type);
+  const result = withGeneration(status, how.observed === true ? generation : read?.observedGeneration);
   if (status.conditions === undefined) return result;
   result.conditions = status.conditions.map((condition) => {
     if (!how.owned.includes(condition.type)) return condition;
-    const before = base.status?.conditions?.find((other) => other.type === condition.type);
-    return withGeneration(condition, stamp(condition.observedGeneration, before?.observedGeneration));
+    const known = read?.conditions?.find((other) => other.type === condition.type);
+    return withGeneration(condition, looked(condition.type) ? generation : known?.observedGeneration);
   });
   return result;
 }

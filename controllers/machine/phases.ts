@@ -30,6 +30,7 @@ const SECRET_POLL_MS = 15_000;
 export function normalPhases(deps: PhaseDeps): readonly Phase<MachineScope>[] {
   return [
     { name: 'observeInstance', role: 'acts', run: observeInstance },
+    { name: 'keepHold', role: 'reports', run: (_ctx, scope) => keepHold(scope) },
     { name: 'waitForClusterInfrastructure', role: 'acts', run: waitForClusterInfrastructure },
     {
       name: 'readBootstrapData',
@@ -57,6 +58,12 @@ async function observeInstance(ctx: Ctx, scope: MachineScope): Promise<Step> {
   scope.facts.instance = nothingMade(scope)
     ? { state: 'absent' }
     : await scope.backend.observe(ctx, machineFacts(scope));
+  return next();
+}
+
+/** Somebody may have taken our finalizer off: without it nobody would end the instance (invariant 5). */
+function keepHold(scope: MachineScope): Step {
+  if (!nothingMade(scope)) addFinalizer(scope.object, TSMACHINE_FINALIZER);
   return next();
 }
 

@@ -323,6 +323,37 @@ describe('crashes (invariants 1 and 2)', () => {
   });
 });
 
+describe('hold (invariant 5)', () => {
+  it('a finalizer that somebody took off comes back while there is an instance', async () => {
+    await world.provision();
+    const object = world.tsMachine()!;
+    world.api.put({ ...object, metadata: { ...object.metadata, finalizers: [] } });
+    await world.reconcile();
+    expect(world.tsMachine()?.metadata.finalizers).toEqual([TSMACHINE_FINALIZER]);
+  });
+
+  it('also while the backend does not answer', async () => {
+    await world.provision();
+    const object = world.tsMachine()!;
+    world.api.put({ ...object, metadata: { ...object.metadata, finalizers: [] } });
+    instead({ observe: () => Promise.reject(new TransientError('no answer')) });
+    await expect(world.reconcile()).rejects.toThrow('no answer');
+    expect(world.tsMachine()?.metadata.finalizers).toEqual([TSMACHINE_FINALIZER]);
+  });
+});
+
+describe('paused, then changed (GEN-11)', () => {
+  it('does not claim to have looked at the new spec', async () => {
+    await world.provision();
+    const object = world.tsMachine()!;
+    world.cluster({ spec: { paused: true } });
+    world.api.put({ ...object, metadata: { ...object.metadata, generation: 9 } });
+    await world.reconcile();
+    expect(world.condition('Paused')?.observedGeneration).toBe(9);
+    expect(ready()?.observedGeneration).toBeLessThan(9);
+  });
+});
+
 describe('trouble', () => {
   it('a transient error leaves the status as it was and says what failed', async () => {
     await world.provision();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
 import { ClusterKind, MachineKind, TSClusterKind, TSMachineKind } from '../../api/kinds.ts';
+import { TSMACHINE_FINALIZER } from '../../api/labels.ts';
 import { byCluster, CLUSTER_INDEX } from '../../contract/watches.ts';
 import type { InformerEvent } from '../../runtime/informer.ts';
 import type { KubeObject } from '../../runtime/object.ts';
@@ -26,7 +27,12 @@ describe('its own object', () => {
       { ...before, spec: { ...before.spec, providerID: 'x' } },
       false,
     ],
-    ['our finalizer', { ...before, metadata: { ...before.metadata, finalizers: ['f'] } }, false],
+    [
+      'our finalizer, when we add it',
+      { ...before, metadata: { ...before.metadata, finalizers: [TSMACHINE_FINALIZER] } },
+      false,
+    ],
+    ['status, when somebody wipes it', tsMachine(), true],
     ['spec', { ...before, spec: { inMemory: { failures: { neverBoots: true } } } }, true],
     ['deletion', { ...before, metadata: { ...before.metadata, deletionTimestamp: 'now' } }, true],
     ['owner', { ...before, metadata: { ...before.metadata, ownerReferences: [] } }, true],
@@ -35,6 +41,11 @@ describe('its own object', () => {
   ])('a change of %s', (_what, after, wakes) => {
     expect(woken(TSMachineKind.kind, before, after)).toEqual(wakes ? [world.m1] : []);
   });
+});
+
+it('wakes it when somebody takes our finalizer away', () => {
+  const held = tsMachine({ finalizers: [TSMACHINE_FINALIZER] });
+  expect(woken(TSMachineKind.kind, held, tsMachine())).toEqual([world.m1]);
 });
 
 describe('its Machine', () => {

@@ -3,10 +3,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Cluster, Machine } from '../../api/cluster-api.ts';
 import { ClusterKind, MachineKind, TSClusterKind, TSMachineKind } from '../../api/kinds.ts';
+import { TSMACHINE_FINALIZER } from '../../api/labels.ts';
 import type { TSCluster } from '../../api/tscluster.ts';
 import type { TSMachine } from '../../api/tsmachine.ts';
 import { byCluster, CLUSTER_INDEX, infraWakeUp } from '../../contract/watches.ts';
 import type { WatchMapping } from '../../runtime/controller.ts';
+import { hasFinalizer } from '../../runtime/finalizers.ts';
 import type { Cache, InformerEvent } from '../../runtime/informer.ts';
 import { nameOf, type ObjectName } from '../../runtime/object.ts';
 
@@ -21,8 +23,10 @@ export function machineWatches(cache: Cache): readonly WatchMapping[] {
 }
 
 function ownEvent(event: InformerEvent<TSMachine>): readonly ObjectName[] {
-  if (event.type === 'update' && isDeepStrictEqual(asked(event.previous), asked(event.object))) return [];
-  return [nameOf(event.object)];
+  if (event.type !== 'update') return [nameOf(event.object)];
+  const { previous, object } = event;
+  const same = isDeepStrictEqual(asked(previous), asked(object));
+  return same && !wasTaken(previous, object) ? [] : [nameOf(object)];
 }
 
 /** The object without what this controller itself writes. */
@@ -30,6 +34,12 @@ function asked(object: TSMachine): unknown {
   const spec = { ...object.spec, providerID: undefined, createIntent: undefined };
   const { labels, annotations, ownerReferences, deletionTimestamp, uid } = object.metadata;
   return { spec, labels, annotations, ownerReferences, deletionTimestamp, uid };
+}
+
+/** Somebody took away what we wrote: our hold on the object, or what it says. */
+function wasTaken(previous: TSMachine, object: TSMachine): boolean {
+  const held = hasFinalizer(previous, TSMACHINE_FINALIZER) && !hasFinalizer(object, TSMACHINE_FINALIZER);
+  return held || (previous.status !== undefined && object.status === undefined);
 }
 
 /** Core writes a Machine's status often; only its spec concerns us. */

@@ -4,9 +4,7 @@ import { ClusterKind, TSMachineTemplateKind } from '../../api/kinds.ts';
 import type { TSMachineTemplate } from '../../api/tsmachinetemplate.ts';
 import { createInMemoryBackend } from '../../backends/inmemory/machine-backend.ts';
 import { byOwnerCluster, OWNER_CLUSTER_INDEX } from '../../contract/watches.ts';
-import type { InformerEvent } from '../../runtime/informer.ts';
 import { createLogger } from '../../runtime/logger.ts';
-import type { KubeObject } from '../../runtime/object.ts';
 import { MachineWorld } from '../../test/machine-world.ts';
 import { machineTemplateReconciler, machineTemplateWatches } from './reconciler.ts';
 

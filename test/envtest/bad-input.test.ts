@@ -112,7 +112,9 @@ const MISTAKES: readonly Mistake[] = [
   },
   {
     what: 'a failure domain that the cluster does not have',
-    cluster: { infrastructure: { controlPlaneEndpoint: ENDPOINT(), inMemory: { failureDomains: [{ name: 'a' }] } } },
+    cluster: {
+      infrastructure: { controlPlaneEndpoint: ENDPOINT(), inMemory: { failureDomains: [{ name: 'a' }] } },
+    },
     machine: { failureDomain: 'b' },
     says: /^False FailureDomainUnknown: Failure domain b is not among the cluster's \(a\); add it to spec.inMemory.failureDomains/,
     instances: 0,
@@ -138,15 +140,13 @@ const MISTAKES: readonly Mistake[] = [
     ['that is not YAML', BROKEN_KUBECONFIG, ''],
     ['that is something else', STRANGE_KUBECONFIG, ''],
     ['that is empty', '', 'it has no data under the key "value"'],
-  ].map(
-    ([what = '', kubeconfig = '', why = '']): Mistake => ({
-      what: `a kubeconfig ${what}`,
-      cluster: { kubeconfig },
-      says: KUBECONFIG_SAYS(why),
-      instances: 1,
-      mend: mendKubeconfig,
-    }),
-  ),
+  ].map(([what = '', kubeconfig = '', why = '']): Mistake => ({
+    what: `a kubeconfig ${what}`,
+    cluster: { kubeconfig },
+    says: KUBECONFIG_SAYS(why),
+    instances: 1,
+    mend: mendKubeconfig,
+  })),
 ];
 
 /** Any will do where nobody connects before the mistake is mended: core copies it once. */
@@ -168,7 +168,12 @@ beforeAll(async () => {
   }
   const namespace = await environment.namespace('untrusted');
   await createCluster(environment, { namespace, name: 'c', kubeconfig: UNTRUSTED_KUBECONFIG(port) });
-  const machine = { namespace, name: `m-${namespace}`, cluster: 'c', bootstrap: { value: joinConfig(CANARY) } };
+  const machine = {
+    namespace,
+    name: `m-${namespace}`,
+    cluster: 'c',
+    bootstrap: { value: joinConfig(CANARY) },
+  };
   await createMachine(environment, machine);
   places.set('untrusted', { namespace, machine });
 });
@@ -195,11 +200,15 @@ describe('what it says', () => {
   it('IC-2b, IC-7: a TSCluster without an endpoint says on the Cluster what to set', async () => {
     const { namespace } = placeOf('a TSCluster without an endpoint');
     const seen = conditionOf(environment, ClusterKind, { namespace, name: 'c' }, 'InfrastructureReady');
-    await expect.poll(seen, soon).toMatch(/^False WaitingForControlPlaneEndpoint: .*set spec.controlPlaneEndpoint/);
+    await expect
+      .poll(seen, soon)
+      .toMatch(/^False WaitingForControlPlaneEndpoint: .*set spec.controlPlaneEndpoint/);
   });
 
   it('an API server that is not the one that the kubeconfig trusts', async () => {
-    await expect.poll(readyOf('untrusted'), soon).toMatch(/^True Ready: No answer from the API server.*certificate/);
+    await expect
+      .poll(readyOf('untrusted'), soon)
+      .toMatch(/^True Ready: No answer from the API server.*certificate/);
   });
 
   it('what a person has to act upon is an Event as well', async () => {
@@ -236,16 +245,18 @@ describe('what it costs', () => {
 });
 
 describe.concurrent('when it is mended', () => {
-  const mendable = MISTAKES.flatMap(({ mend, ...mistake }) => (mend === undefined ? [] : [{ ...mistake, mend }]));
+  const mendable = MISTAKES.flatMap(({ mend, ...mistake }) =>
+    mend === undefined ? [] : [{ ...mistake, mend }],
+  );
 
-  it.each(mendable)('$what: the machine comes up', async ({ what, mend }) => {
+  it.for(mendable)('$what: the machine comes up', async ({ what, mend }, { expect }) => {
     const place = placeOf(what);
     await mend(place);
     await expect.poll(readyOf(what), soon).toBe('True Ready');
     expect(instancesOf(provider.database, place.namespace)).toHaveLength(1);
   });
 
-  it('a machine that read broken bootstrap data is replaced by deleting its Machine', async () => {
+  it('a machine that read broken bootstrap data is replaced by deleting its Machine', async ({ expect }) => {
     const { machine } = placeOf('bootstrap data that is no bootstrap data');
     await client.delete(MachineKind, machine);
     await expect.poll(() => client.get(TSMachineKind, machine), soon).toBeUndefined();

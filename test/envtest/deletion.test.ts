@@ -126,9 +126,9 @@ const MOMENTS: readonly Moment[] = [
 
 // Most of their time they wait for core, which asks again every few seconds: side by side they wait together.
 describe.concurrent('of a Machine', () => {
-  it.each(MOMENTS)(
+  it.for(MOMENTS)(
     'IM-12, PIT-20: leaves nothing while $when',
-    async ({ cluster = {}, machine = {}, ...want }) => {
+    async ({ cluster = {}, machine = {}, ...want }, { expect }) => {
       const namespace = await clusterIn('delete', cluster);
       const m = { namespace, name: `m-${namespace}`, cluster: 'c', ...machine };
       await createMachine(environment, m);
@@ -142,7 +142,7 @@ describe.concurrent('of a Machine', () => {
     },
   );
 
-  it('IM-12: leaves nothing at whatever moment of the creation it comes', async () => {
+  it('IM-12: leaves nothing at whatever moment of the creation it comes', async ({ expect }) => {
     const namespace = await clusterIn('race');
     const machines = Array.from({ length: 20 }, (_, index) => ({
       namespace,
@@ -151,7 +151,8 @@ describe.concurrent('of a Machine', () => {
     }));
     // Each is looked at another number of times before, so that they are caught all over their creation. A Machine that core does
     // not know yet has no finalizer: it would vanish, and with it whoever could delete its TSMachine.
-    const known = async (machine: ObjectName) => (await client.get(MachineKind, machine))?.metadata.finalizers;
+    const known = async (machine: ObjectName) =>
+      (await client.get(MachineKind, machine))?.metadata.finalizers;
     await Promise.all(
       machines.map(async (machine, index) => {
         await createMachine(environment, machine);
@@ -165,7 +166,9 @@ describe.concurrent('of a Machine', () => {
     expect(new Set(made).size).toBe(made.length);
   });
 
-  it('IM-12, DEL-1: the instance ends before the bootstrap config goes, and the finalizer goes after the instance', async () => {
+  it('IM-12, DEL-1: the instance ends before the bootstrap config goes, and the finalizer goes after the instance', async ({
+    expect,
+  }) => {
     const namespace = await clusterIn('order');
     const m: PlainMachine = { namespace, name: `m-${namespace}`, cluster: 'c', bootstrap: 'awaited' };
     await createMachine(environment, m);
@@ -189,7 +192,9 @@ describe.concurrent('of a Machine', () => {
     ]);
   });
 
-  it('a machine that is deleted while its Cluster is paused stays until the Cluster goes on', async () => {
+  it('a machine that is deleted while its Cluster is paused stays until the Cluster goes on', async ({
+    expect,
+  }) => {
     const namespace = await clusterIn('held');
     const m = { namespace, name: `m-${namespace}`, cluster: 'c' };
     await createMachine(environment, m);
@@ -207,7 +212,7 @@ describe.concurrent('of a Machine', () => {
     await expect.poll(() => leftOf(namespace), soon).toEqual([]);
   });
 
-  it('a machine of the same name, made at once, gets an instance of its own', async () => {
+  it('a machine of the same name, made at once, gets an instance of its own', async ({ expect }) => {
     const namespace = await clusterIn('again');
     const m = { namespace, name: `m-${namespace}`, cluster: 'c' };
     await createMachine(environment, m);
@@ -237,7 +242,7 @@ describe.concurrent('of a cluster', () => {
     ...(await client.list(ClusterKind, { namespace })).map(({ metadata }) => `Cluster ${metadata.name}`),
   ];
 
-  it('IC-13: a deleted Cluster takes its machines first and then its TSCluster', async () => {
+  it('IC-13: a deleted Cluster takes its machines first and then its TSCluster', async ({ expect }) => {
     const namespace = await clusterIn('whole');
     const machines = ['a', 'b', 'c'].map((name) => ({
       namespace,
@@ -257,7 +262,9 @@ describe.concurrent('of a cluster', () => {
     expect(deletes.filter((resource) => resource === 'tsclusters')).toHaveLength(1);
   });
 
-  it('IC-11, IC-13: a TSCluster that is deleted before its machines waits and names them', async () => {
+  it('IC-11, IC-13: a TSCluster that is deleted before its machines waits and names them', async ({
+    expect,
+  }) => {
     const namespace = await clusterIn('early');
     const m = { namespace, name: `m-${namespace}`, cluster: 'c' };
     await createMachine(environment, m);
@@ -278,7 +285,9 @@ describe.concurrent('of a cluster', () => {
     await expect.poll(() => leftOf(namespace), soon).toEqual([]);
   });
 
-  it('PIT-20: machines go although their Cluster, TSCluster and Secrets are gone already', async () => {
+  it('PIT-20: machines go although their Cluster, TSCluster and Secrets are gone already', async ({
+    expect,
+  }) => {
     const namespace = await clusterIn('orphan');
     const m = { namespace, name: `m-${namespace}`, cluster: 'c' };
     await createMachine(environment, m);
@@ -299,7 +308,7 @@ describe.concurrent('of a cluster', () => {
     expect(liveInstances(provider.database, namespace)).toEqual([]);
   });
 
-  it('GEN-17: an object that no core object ever owned is deleted at once', async () => {
+  it('GEN-17: an object that no core object ever owned is deleted at once', async ({ expect }) => {
     const namespace = await environment.namespace('unowned');
     const { apiVersion, kind } = TSMachineKind;
     const name = { namespace, name: 'm' };

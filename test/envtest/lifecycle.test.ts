@@ -5,7 +5,14 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import type { Machine } from '../../api/cluster-api.ts';
-import { ClusterKind, MachineKind, NodeKind, SecretKind, TSClusterKind, TSMachineKind } from '../../api/kinds.ts';
+import {
+  ClusterKind,
+  MachineKind,
+  NodeKind,
+  SecretKind,
+  TSClusterKind,
+  TSMachineKind,
+} from '../../api/kinds.ts';
 import { CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL } from '../../api/labels.ts';
 import type { TSMachine } from '../../api/tsmachine.ts';
 import { KubeadmControlPlaneKind, MachineDeploymentKind } from '../../hack/stack/kinds.ts';
@@ -116,7 +123,12 @@ describe('a cluster comes up', () => {
   it('IM-7, GEN-11, GEN-12: conditions in their order, current, mirrored on the Machine', async () => {
     for (const machine of await machines()) {
       const ours = await infraOf(machine);
-      expect(conditionsOf(ours).map(({ type }) => type)).toEqual(['Ready', 'InstanceReady', 'Deleting', 'Paused']);
+      expect(conditionsOf(ours).map(({ type }) => type)).toEqual([
+        'Ready',
+        'InstanceReady',
+        'Deleting',
+        'Paused',
+      ]);
       expect(ours.status?.observedGeneration).toBe(ours.metadata.generation);
       const generations = conditionsOf(ours).map(({ observedGeneration }) => observedGeneration);
       expect(new Set(generations)).toEqual(new Set([ours.metadata.generation]));
@@ -134,13 +146,16 @@ describe('a cluster comes up', () => {
       expect(metadata.labels).toMatchObject({ [CLUSTER_NAME_LABEL]: 'life', nodepool: 'life-md-0' });
       expect(metadata.annotations).toMatchObject({ 'cluster.x-k8s.io/cloned-from-name': 'life-md-0' });
       expect(metadata.ownerReferences).toMatchObject([{ kind: 'Machine', controller: true }]);
-      expect(Object.keys(status)).toEqual(expect.not.arrayContaining(['v1beta2', 'failureReason', 'failureMessage']));
+      expect(Object.keys(status)).toEqual(
+        expect.not.arrayContaining(['v1beta2', 'failureReason', 'failureMessage']),
+      );
     }
   });
 });
 
 describe('a MachineDeployment', () => {
-  const scale = (replicas: number) => client.patch(MachineDeploymentKind, deployment(), { spec: { replicas } });
+  const scale = (replicas: number) =>
+    client.patch(MachineDeploymentKind, deployment(), { spec: { replicas } });
 
   it('scales up and down, and machines, instances and Nodes with it', async () => {
     await scale(4);
@@ -187,7 +202,11 @@ describe('rehearsed failures', () => {
 
   it.each([
     ['provisioningError', { provisioningError: 'no such image' }, /^False InstanceFailed: no such image$/],
-    ['neverBoots', { neverBoots: true }, /^False InstancePending: .*never boots, as failures.neverBoots asks$/],
+    [
+      'neverBoots',
+      { neverBoots: true },
+      /^False InstancePending: .*never boots, as failures.neverBoots asks$/,
+    ],
   ])('IM-7: %s is one line on the Machine', async (failure, failures, says) => {
     const machine = extra(failure.toLowerCase(), failures);
     await createMachine(environment, machine);
@@ -201,7 +220,9 @@ describe('rehearsed failures', () => {
     const machine = extra('throttled', { throttledCalls: 3 });
     await createMachine(environment, machine);
     await expect.poll(async () => phaseOf(await client.get(MachineKind, machine)), soon).toBe('Running');
-    expect(instancesOf(provider.database, namespace).filter(({ name }) => name === 'throttled')).toHaveLength(1);
+    expect(instancesOf(provider.database, namespace).filter(({ name }) => name === 'throttled')).toHaveLength(
+      1,
+    );
     await client.delete(MachineKind, machine);
     await expect.poll(() => client.get(MachineKind, machine), soon).toBeUndefined();
   });
@@ -211,7 +232,8 @@ describe('rehearsed failures', () => {
     const secret = { namespace, name: secretName('again') };
     const ready = conditionOf(environment, TSMachineKind, machine);
     /** Any change of its annotations lets our manager look again. */
-    const look = (at: string) => client.patch(TSMachineKind, machine, { metadata: { annotations: { look: at } } });
+    const look = (at: string) =>
+      client.patch(TSMachineKind, machine, { metadata: { annotations: { look: at } } });
     await createMachine(environment, machine);
     await expect.poll(ready, soon).toMatch(/^False BootstrapDataMissing/);
     const { apiVersion, kind } = SecretKind;
@@ -237,8 +259,14 @@ describe('a converged cluster', () => {
   it('OR-15, PIT-23: no object moves for 20 seconds, and our manager writes nothing', async () => {
     const look = async () => {
       const objects = (await Promise.all(KINDS.map((kind) => client.list(kind, { namespace })))).flat();
-      const versions = objects.map(({ kind, metadata }) => [`${kind} ${metadata.name}`, metadata.resourceVersion]);
-      return { ...Object.fromEntries(versions), writes: ourWrites(requests()).length } as Record<string, unknown>;
+      const versions = objects.map(({ kind, metadata }) => [
+        `${kind} ${metadata.name}`,
+        metadata.resourceVersion,
+      ]);
+      return { ...Object.fromEntries(versions), writes: ourWrites(requests()).length } as Record<
+        string,
+        unknown
+      >;
     };
     const seen = await quietFor(look, { forMs: 20_000, timeoutMs: 100_000 });
     expect(Object.keys(seen).length).toBeGreaterThan(15);

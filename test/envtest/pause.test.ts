@@ -31,8 +31,10 @@ beforeAll(async () => {
 afterAll(() => environment?.stop());
 
 const requests = () => readAuditLog(`${environment.dir}/audit.log`);
-const writesIn = (namespace: string) => ourWrites(requests()).filter((write) => write.includes(` ${namespace}/`));
-const condition = (kind: Kind, name: ObjectName, type = 'Ready') => conditionOf(environment, kind, name, type);
+const writesIn = (namespace: string) =>
+  ourWrites(requests()).filter((write) => write.includes(` ${namespace}/`));
+const condition = (kind: Kind, name: ObjectName, type = 'Ready') =>
+  conditionOf(environment, kind, name, type);
 const phase = async (machine: ObjectName) => phaseOf(await client.get(MachineKind, machine));
 const isDeleting = async (kind: Kind, name: ObjectName) =>
   (await client.get(kind, name))?.metadata.deletionTimestamp !== undefined;
@@ -70,7 +72,9 @@ describe.concurrent('one manager for everything', () => {
 
   afterAll(() => provider?.server.stop());
 
-  it('GEN-10, GEN-11, PIT-21: a Cluster that is paused from the start gets Paused conditions and nothing else', async () => {
+  it('GEN-10, GEN-11, PIT-21: a Cluster that is paused from the start gets Paused conditions and nothing else', async ({
+    expect,
+  }) => {
     const { cluster, machine } = await pair('asleep', { cluster: { paused: true } });
     const says = /^True Paused: Cluster spec.paused is set to true$/;
     // Core sets no owners while it is paused: an infrastructure object without an owner is nobody's yet (IC-12, IM-8).
@@ -84,7 +88,9 @@ describe.concurrent('one manager for everything', () => {
     await expect.poll(condition(TSMachineKind, machine, 'Paused'), soon).toMatch(says);
   });
 
-  it('GEN-10, GEN-11, PIT-21: pausing a Cluster writes the Paused condition, once, and unpausing touches nothing else', async () => {
+  it('GEN-10, GEN-11, PIT-21: pausing a Cluster writes the Paused condition, once, and unpausing touches nothing else', async ({
+    expect,
+  }) => {
     const { cluster, machine } = await pair('nap');
     await expect.poll(() => phase(machine), soon).toBe('Running');
     await expect.poll(condition(TSMachineKind, machine, 'Paused'), soon).toBe('False NotPaused');
@@ -105,39 +111,48 @@ describe.concurrent('one manager for everything', () => {
     expect(after.map(content)).toEqual([before[0], rehearsed].map(content));
     // Paused and not paused for each of two objects, the generation of the changed spec, and that the instance stopped.
     const added = writesIn(cluster.namespace).slice(writes);
-    expect(added.filter((write) => !write.startsWith('patch tsclusters/status'))).toHaveLength(added.length - 2);
+    expect(added.filter((write) => !write.startsWith('patch tsclusters/status'))).toHaveLength(
+      added.length - 2,
+    );
     expect(added.every((write) => write.includes('/status '))).toBe(true);
     expect(added.length).toBeLessThanOrEqual(6);
     expect(instancesOf(provider.database, cluster.namespace)).toHaveLength(1);
   });
 
-  it.each([
+  it.for([
     ['TSCluster', TSClusterKind],
     ['TSMachine', TSMachineKind],
-  ])('GEN-10, GEN-11: the annotation pauses one %s, with any value, also its deletion', async (name, kind) => {
-    const { cluster, machine } = await pair('noted');
-    await expect.poll(() => phase(machine), soon).toBe('Running');
-    const object: ObjectName = name === 'TSCluster' ? cluster : machine;
-    const target: Kind = kind as Kind;
-    await client.patch(target, object, { metadata: { annotations: { [PAUSED_ANNOTATION]: 'false' } } });
-    const says = `True Paused: ${name} has the ${PAUSED_ANNOTATION} annotation`;
-    await expect.poll(condition(target, object, 'Paused'), soon).toBe(says);
+  ] as const)(
+    'GEN-10, GEN-11: the annotation pauses one %s, with any value, also its deletion',
+    async ([name, kind], { expect }) => {
+      const { cluster, machine } = await pair('noted');
+      await expect.poll(() => phase(machine), soon).toBe('Running');
+      const object: ObjectName = name === 'TSCluster' ? cluster : machine;
+      const target: Kind = kind as Kind;
+      await client.patch(target, object, { metadata: { annotations: { [PAUSED_ANNOTATION]: 'false' } } });
+      const says = `True Paused: ${name} has the ${PAUSED_ANNOTATION} annotation`;
+      await expect.poll(condition(target, object, 'Paused'), soon).toBe(says);
 
-    await client.delete(ClusterKind, cluster);
-    await expect.poll(() => isDeleting(target, object), soon).toBe(true);
-    if (name === 'TSMachine') expect(liveInstances(provider.database, cluster.namespace)).toHaveLength(1);
-    expect((await client.get(target, object))?.metadata.finalizers).toHaveLength(1);
-    await client.patch(target, object, { metadata: { annotations: { [PAUSED_ANNOTATION]: null } } });
-    await expect.poll(() => client.get(ClusterKind, cluster), soon).toBeUndefined();
-    expect(liveInstances(provider.database, cluster.namespace)).toEqual([]);
-  });
+      await client.delete(ClusterKind, cluster);
+      await expect.poll(() => isDeleting(target, object), soon).toBe(true);
+      if (name === 'TSMachine') expect(liveInstances(provider.database, cluster.namespace)).toHaveLength(1);
+      expect((await client.get(target, object))?.metadata.finalizers).toHaveLength(1);
+      await client.patch(target, object, { metadata: { annotations: { [PAUSED_ANNOTATION]: null } } });
+      await expect.poll(() => client.get(ClusterKind, cluster), soon).toBeUndefined();
+      expect(liveInstances(provider.database, cluster.namespace)).toEqual([]);
+    },
+  );
 
-  it('IC-10, DIV-2: an externally managed TSCluster is not touched, and core goes on when somebody fulfils the contract', async () => {
+  it('IC-10, DIV-2: an externally managed TSCluster is not touched, and core goes on when somebody fulfils the contract', async ({
+    expect,
+  }) => {
     const { cluster, machine } = await pair('external', {
       cluster: { infrastructure: {}, annotations: { [MANAGED_BY_ANNOTATION]: '' } },
     });
     // The machine waits for the cluster and says so: the controllers have seen both.
-    await expect.poll(condition(TSMachineKind, machine), soon).toMatch(/^False WaitingForClusterInfrastructure/);
+    await expect
+      .poll(condition(TSMachineKind, machine), soon)
+      .toMatch(/^False WaitingForClusterInfrastructure/);
     await expect
       .poll(async () => (await client.get(TSClusterKind, cluster))?.metadata.ownerReferences, soon)
       .toHaveLength(1);
@@ -145,10 +160,15 @@ describe.concurrent('one manager for everything', () => {
     const { port } = await environment.workload();
     const controlPlaneEndpoint = { host: '127.0.0.1', port };
     await client.patch(TSClusterKind, cluster, { spec: { controlPlaneEndpoint } });
-    const status = { initialization: { provisioned: true }, failureDomains: [{ name: 'x', controlPlane: true }] };
+    const status = {
+      initialization: { provisioned: true },
+      failureDomains: [{ name: 'x', controlPlane: true }],
+    };
     await client.patch(TSClusterKind, cluster, { status }, { subresource: 'status' });
     await expect.poll(() => phase(machine), soon).toBe('Running');
-    expect((await client.get(ClusterKind, cluster))?.spec?.controlPlaneEndpoint).toEqual(controlPlaneEndpoint);
+    expect((await client.get(ClusterKind, cluster))?.spec?.controlPlaneEndpoint).toEqual(
+      controlPlaneEndpoint,
+    );
     const untouched = await client.get(TSClusterKind, cluster);
     expect(conditionsOf(untouched)).toEqual([]);
     expect(untouched?.metadata.finalizers ?? []).toEqual([]);
@@ -199,7 +219,9 @@ describe('managers that share a management cluster', () => {
     expect(writesIn(elsewhere.cluster.namespace)).toEqual([]);
     const asked = requests()
       .slice(before)
-      .filter(({ user, verb }) => user.endsWith(':ts-provider-manager') && (verb === 'list' || verb === 'watch'))
+      .filter(
+        ({ user, verb }) => user.endsWith(':ts-provider-manager') && (verb === 'list' || verb === 'watch'),
+      )
       .map(({ namespace }) => namespace);
     expect(new Set(asked)).toEqual(new Set([chosen]));
     await provider.server.stop();
