@@ -192,7 +192,7 @@ describe.concurrent('of a Machine', () => {
     ]);
   });
 
-  it('a machine that is deleted while its Cluster is paused stays until the Cluster goes on', async ({
+  it('GEN-10, IM-12: a machine that is deleted while it is paused stays until it goes on', async ({
     expect,
   }) => {
     const namespace = await clusterIn('held');
@@ -212,7 +212,7 @@ describe.concurrent('of a Machine', () => {
     await expect.poll(() => leftOf(namespace), soon).toEqual([]);
   });
 
-  it('a machine of the same name, made at once, gets an instance of its own', async ({ expect }) => {
+  it('IM-15: a machine of the same name, made at once, gets an instance of its own', async ({ expect }) => {
     const namespace = await clusterIn('again');
     const m = { namespace, name: `m-${namespace}`, cluster: 'c' };
     await createMachine(environment, m);

@@ -56,11 +56,12 @@ async function pair(
   return { cluster: { namespace, name: 'c' }, machine };
 }
 
-/** An object without the bookkeeping of its API server, to compare before and after. */
+/** What is left of an object without conditions and the bookkeeping of generations, to compare before and after. */
 function content(object: KubeObject | undefined): unknown {
-  const { spec, status } = object as KubeObject & { spec: unknown; status: { conditions: unknown } };
+  const { spec, status } = object as KubeObject & { spec: unknown; status: object };
   const { labels, annotations, finalizers, ownerReferences } = object!.metadata;
-  return { labels, annotations, finalizers, ownerReferences, spec, status: { ...status, conditions: [] } };
+  const kept = { ...status, conditions: [], observedGeneration: 0 };
+  return { labels, annotations, finalizers, ownerReferences, spec, status: kept };
 }
 
 describe.concurrent('one manager for everything', () => {
