@@ -23,8 +23,8 @@ const ALLOWED: Record<string, readonly string[]> = {
 
 /** Packages that only these files may load at run time; types are free. */
 const CARRIERS: Record<string, readonly string[]> = {
-  '@kubernetes/client-node': ['runtime/client.ts', 'runtime/informer.ts', 'runtime/kube-config.ts'],
-  'kubernetes-fluent-client': ['runtime/client.ts', 'runtime/informer.ts'],
+  '@kubernetes/client-node': ['runtime/kube-config.ts'],
+  'kubernetes-fluent-client': [],
 };
 
 const files = ['api', 'runtime', 'contract', 'backends', 'controllers']
