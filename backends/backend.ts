@@ -4,8 +4,9 @@ import type { MachineAddress, TSMachineSpec } from '../api/tsmachine.ts';
 import type { Ctx } from '../runtime/context.ts';
 
 /**
- * What a backend may know of a machine: plain data, no Kubernetes object. Names identify the TSMachine and the Cluster
- * for tags and messages; they never identify the instance (IM-15), the client token and the providerID do.
+ * What a backend may know of a machine: plain data, no Kubernetes object. Names never find an instance (IM-15), the client
+ * token and the providerID do. Namespace and name are its tags, and say whose it is: a copy of an object carries both identities,
+ * a move to another management cluster keeps the names.
  */
 export interface MachineFacts {
   readonly namespace: string;
@@ -68,7 +69,8 @@ export type Destroyed =
 
 /**
  * One infrastructure. All calls are idempotent, bounded by `ctx.signal`, and none waits. Errors are classified here, once:
- * TransientError, TerminalError(reason, message).
+ * TransientError, TerminalError(reason, message). A machine that carries the identity of a living instance that was made for
+ * another one is refused by all three with TerminalError(DuplicateInstances), which names the other.
  */
 export interface MachineBackend {
   /** Read only. Looks up by providerID where known, else by the intent's client token. */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // `npm test`: every check under a heading of its own, all of them even when one fails, and at the end one line that counts.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { COUNT_FILE, type Count } from './count-reporter.ts';
+import { temporaryDirectory } from './stack/temporary-directory.ts';
 
 /** A check counts as one test; vitest counts its own. */
 interface Section {
@@ -47,15 +47,15 @@ async function main(): Promise<number> {
 }
 
 async function run({ command, counts }: Section): Promise<Count> {
-  const folder = mkdtempSync(join(tmpdir(), 'ts-provider-count-'));
-  const file = join(folder, 'count.json');
+  const folder = temporaryDirectory('count');
+  const file = join(folder.path, 'count.json');
   try {
     const ok = await succeeds(command, { [COUNT_FILE]: file });
     const bare: Count = { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: [] };
     if (counts === 'one') return bare;
     return withVerdict(readCount(file) ?? { ...bare, passed: 0, failed: 1 }, ok);
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    folder.remove();
   }
 }
 
@@ -81,12 +81,20 @@ function succeeds([program, ...args]: Section['command'], env: Record<string, st
       stdio: 'inherit',
       env: { ...process.env, ...env, PATH: path },
     });
+    const end = () => void child.kill();
+    process.once('exit', end);
     child.once('error', (error) => {
       process.stderr.write(`${program}: ${error.message}\n`);
       resolve(false);
     });
-    child.once('exit', (code) => resolve(code === 0));
+    child.once('exit', (code) => {
+      process.removeListener('exit', end);
+      resolve(code === 0);
+    });
   });
 }
+
+// Whoever stops this stops the section that runs: a signal alone would leave it behind.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
 
 process.exitCode = await main();

@@ -85,7 +85,7 @@ function firstBoot(source: Source, metadata: InstanceMetadata, clusterConfigurat
   return {
     role: source.role,
     nodeName: nodeName(registration['name'], metadata.hostname),
-    taints: Array.isArray(registration['taints']) ? (registration['taints'] as Taint[]) : undefined,
+    taints: taintsOf(registration['taints']),
     kubeletExtraArgs: extraArgs(registration['kubeletExtraArgs']),
     bindPort: typeof bindPort === 'number' ? bindPort : DEFAULT_BIND_PORT,
     clusterConfiguration,
@@ -98,10 +98,27 @@ function nodeName(name: unknown, hostname: string): string {
   return name.trim().toLowerCase();
 }
 
+const EFFECTS: readonly unknown[] = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
+
+/** Checked here: the API server would refuse the Node for ever, and the machine would never say why. */
+function taintsOf(taints: unknown): readonly Taint[] | undefined {
+  if (!Array.isArray(taints)) return undefined;
+  if (taints.every(isTaint)) return taints;
+  throw invalid(
+    'has a taint in nodeRegistration.taints that is not a key with an effect (NoSchedule, PreferNoSchedule or NoExecute)',
+  );
+}
+
+function isTaint(taint: unknown): taint is Taint {
+  if (!isObject(taint)) return false;
+  const { key, value = '', effect } = taint;
+  return typeof key === 'string' && key !== '' && typeof value === 'string' && EFFECTS.includes(effect);
+}
+
 /** v1beta4 has a list of names and values, v1beta3 a map (KB-43). */
 function extraArgs(args: unknown): ReadonlyMap<string, string> {
   if (Array.isArray(args)) {
-    return new Map((args as Json[]).map((arg) => [textOf(arg['name']), textOf(arg['value'])]));
+    return new Map(args.filter(isObject).map((arg) => [textOf(arg['name']), textOf(arg['value'])]));
   }
   return new Map(Object.entries(isObject(args) ? args : {}).map(([name, value]) => [name, textOf(value)]));
 }
@@ -111,9 +128,7 @@ function kubeadmFileOfCloudConfig(text: string, metadata: InstanceMetadata): str
     /^## template: *jinja/.test(text) ? renderJinja(text, metadata) : text,
     'cloud-config',
   );
-  const files = Array.isArray(config['write_files']) ? (config['write_files'] as Json[]) : [];
-  const file = files.find((one) => isObject(one) && KUBEADM_FILES.includes(String(one['path'])));
-  if (file === undefined) throw invalid(`writes none of ${KUBEADM_FILES.join(', ')}`);
+  const file = kubeadmFile(config['write_files']);
   const content = textOf(file['content']);
   switch (file['encoding']) {
     case undefined:
@@ -129,11 +144,7 @@ function kubeadmFileOfCloudConfig(text: string, metadata: InstanceMetadata): str
 
 function kubeadmFileOfIgnition(text: string): string {
   const config = parse(text, 'Ignition');
-  const files = objectAt(config, 'storage')['files'];
-  const file = (Array.isArray(files) ? (files as Json[]) : []).find((one) =>
-    KUBEADM_FILES.includes(String(one['path'])),
-  );
-  if (file === undefined) throw invalid(`writes none of ${KUBEADM_FILES.join(', ')}`);
+  const file = kubeadmFile(objectAt(config, 'storage')['files']);
   const contents = objectAt(file, 'contents');
   const source = /^data:([^,]*),(.*)$/s.exec(textOf(contents['source']));
   if (source === null)
@@ -141,6 +152,13 @@ function kubeadmFileOfIgnition(text: string): string {
   const [, type = '', payload = ''] = source;
   const bytes = type.endsWith(';base64') ? Buffer.from(payload, 'base64') : Buffer.from(unescapeURL(payload));
   return unzip(bytes).toString('utf8');
+}
+
+function kubeadmFile(files: unknown): Json {
+  const objects = Array.isArray(files) ? files.filter(isObject) : [];
+  const file = objects.find((one) => KUBEADM_FILES.includes(textOf(one['path'])));
+  if (file === undefined) throw invalid(`writes none of ${KUBEADM_FILES.join(', ')}`);
+  return file;
 }
 
 function unescapeURL(text: string): string {

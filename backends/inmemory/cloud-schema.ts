@@ -3,13 +3,19 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { TerminalError } from '../../runtime/errors.ts';
+import { TerminalError, TransientError } from '../../runtime/errors.ts';
 
 /** Grows with every change of the tables; a file of a newer manager is refused, never rewritten. */
 const SCHEMA_VERSION = 1;
 
-/** How long a call waits for another process that is writing. Transactions here take well under a millisecond. */
-const BUSY_TIMEOUT_MS = 5_000;
+/**
+ * How long a call waits for another process that is writing, with the event loop standing still, probes and lease renewals
+ * included. Transactions here take well under a millisecond.
+ */
+const BUSY_TIMEOUT_MS = 500;
+
+/** SQLite's result code for "somebody else holds the lock", without what extended codes add. */
+const SQLITE_BUSY = 5;
 
 const SCHEMA = `
 CREATE TABLE instances (
@@ -55,8 +61,8 @@ INSERT INTO meta VALUES ('changes', 0);
 
 /**
  * Opens the database at `path`, or one in memory for ':memory:', and brings it to the present schema. Throws
- * TerminalError(DatabaseUnusable) for a file that is not ours or of a newer version. The file is readable for its owner
- * only: it holds bootstrap data of machines that have not booted yet.
+ * TerminalError(DatabaseUnusable) for a file that is not ours or of a newer version, TransientError while somebody else
+ * writes to it. The file is readable for its owner only: it holds bootstrap data of machines that have not booted yet.
  */
 export function openDatabase(path: string): DatabaseSync {
   try {
@@ -64,16 +70,33 @@ export function openDatabase(path: string): DatabaseSync {
       mkdirSync(dirname(path), { recursive: true });
       closeSync(openSync(path, 'a', 0o600));
     }
-    const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+    return prepared(new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS }), path);
+  } catch (error) {
+    if (error instanceof TerminalError) throw error;
+    if (isBusy(error)) {
+      const message = `Another process is writing to the database ${path} of the in-memory backend; try again when it has ended`;
+      throw new TransientError(message, { cause: error });
+    }
+    const message = `The in-memory backend cannot use the database ${path}; move the file away or give another path`;
+    throw new TerminalError('DatabaseUnusable', message, { cause: error });
+  }
+}
+
+function prepared(db: DatabaseSync, path: string): DatabaseSync {
+  try {
     // A killed process loses nothing with NORMAL, and a power cut at most the newest rows, which the same tokens make again.
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON');
     migrate(db, path);
     return db;
   } catch (error) {
-    if (error instanceof TerminalError) throw error;
-    const message = `The in-memory backend cannot use the database ${path}; move the file away or give another path`;
-    throw new TerminalError('DatabaseUnusable', message, { cause: error });
+    db.close();
+    throw error;
   }
+}
+
+function isBusy(error: unknown): boolean {
+  const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) : 0;
+  return (code & 0xff) === SQLITE_BUSY;
 }
 
 /** Two processes may open the same new file at once: whoever gets the write lock makes the tables. */

@@ -5,7 +5,7 @@ import type { Clock } from '../../runtime/clock.ts';
 import { TerminalError, TransientError } from '../../runtime/errors.ts';
 import type { BootstrapData, Changes } from '../backend.ts';
 import { inTransaction, openDatabase } from './cloud-schema.ts';
-import { type GuestJob, type Instance, instanceOf, jobOf, type Rehearsal } from './instance.ts';
+import { checkOwner, type GuestJob, type Instance, instanceOf, jobOf, type Rehearsal } from './instance.ts';
 
 /** Everything that an instance is made from. */
 export interface RunRequest {
@@ -35,7 +35,13 @@ export interface Claim {
 /** How a piece of guest work ended. */
 export type JobResult =
   | { readonly kind: 'done' }
-  | { readonly kind: 'retry'; readonly afterMs: number; readonly message: string }
+  /** `letOthersTry`: another process may be able to do what this one is not. */
+  | {
+      readonly kind: 'retry';
+      readonly afterMs: number;
+      readonly message: string;
+      readonly letOthersTry?: boolean;
+    }
   /** It can never succeed; a guest that was to be brought up leaves its instance `failed`. */
   | { readonly kind: 'failed'; readonly message: string };
 
@@ -43,7 +49,7 @@ export type JobResult =
 export interface CloudCounts {
   /** Instances ever made, tombstones included. */
   readonly instancesMade: number;
-  /** Calls of the backend by verb, of all processes that have flushed theirs. */
+  /** Calls of the backend by verb, of all processes that have flushed theirs. Looks at the change feed are not counted. */
   readonly calls: Readonly<Record<string, number>>;
 }
 
@@ -54,7 +60,10 @@ export interface CloudCounts {
 export interface InMemoryCloud {
   /** By id where given, else by client token. Tombstones are found too. */
   find(by: { readonly id: string } | { readonly clientToken: string }): Instance | undefined;
-  /** The same token always answers the same instance. Throws TerminalError(IdempotencyMismatch) when the request differs. */
+  /**
+   * The same token always answers the same instance. Throws TerminalError: DuplicateInstances when it was made for another
+   * machine, IdempotencyMismatch when the request differs.
+   */
   run(request: RunRequest): Instance;
   /** Ends the instance and erases its bootstrap data; the tombstone stays. */
   terminate(id: string): void;
@@ -68,6 +77,8 @@ export interface InMemoryCloud {
   advance(): number;
   /** Leases guest work that is due. Nobody else gets it until it is settled or the lease has run out. */
   claim(claim: Claim): GuestJob[];
+  /** Holds on to all that `owner` has leased, from now on for `leaseMs`. Answers the ids of instances that are still its own. */
+  prolong(owner: string, leaseMs: number): ReadonlySet<string>;
   /** Remembers under which name the guest joins, before it does. False when the job is not this owner's any more. */
   recordNode(job: GuestJob, owner: string, nodeName: string): boolean;
   /** Ends the lease with a result. A result for work that was overtaken by a termination only ends the lease. */
@@ -76,11 +87,15 @@ export interface InMemoryCloud {
   count(verb: string): void;
   flush(): void;
   counts(): CloudCounts;
+  /** Writes the counts down. Every later call throws, but another close. */
   close(): void;
 }
 
 /** A token stays taken for this long after its instance is gone. */
 const TOMBSTONE_MS = 30 * 24 * 3_600_000;
+
+/** For so long after a retry is due, who gave it back leaves it to others: a few ticks of theirs. */
+const LET_OTHERS_TRY_MS = 1_000;
 
 /** Opens the cloud in the file `path`, or one that ends with this process for ':memory:'. */
 export function openInMemoryCloud(options: { readonly path: string; readonly clock: Clock }): InMemoryCloud {
@@ -112,6 +127,7 @@ class SqliteCloud implements InMemoryCloud {
     return inTransaction(this.db, () => {
       const known = this.find({ clientToken: request.clientToken });
       if (known === undefined) return this.insert(request);
+      checkOwner(known, request);
       if (known.requestHash === request.requestHash) return known;
       throw new TerminalError(
         'IdempotencyMismatch',
@@ -235,6 +251,8 @@ class SqliteCloud implements InMemoryCloud {
     this.sql(
       "DELETE FROM instances WHERE state = 'terminated' AND guest_work IS NULL AND updated_at <= ?",
     ).run(now - TOMBSTONE_MS);
+    // With them go the counts of callers that have no instance. One that is still to be made is throttled anew.
+    this.sql('DELETE FROM throttled WHERE caller NOT IN (SELECT client_token FROM instances)').run();
     return Number(failed.changes) + Number(booted.changes) + Number(died.changes);
   }
 
@@ -251,17 +269,27 @@ class SqliteCloud implements InMemoryCloud {
          SELECT ordinal FROM (
            SELECT ordinal, control_plane, retry_at, lease_until, ROW_NUMBER() OVER (
              PARTITION BY namespace, cluster ORDER BY lease_until > :now DESC, control_plane DESC, retry_at, ordinal) AS place
-           FROM instances WHERE guest_work IS NOT NULL AND (retry_at <= :now OR lease_until > :now))
+           FROM instances WHERE guest_work IS NOT NULL AND (lease_until > :now
+             OR (retry_at <= :now AND (lease_owner IS NOT :owner OR retry_at <= :longDue))))
          WHERE place <= :perCluster AND lease_until <= :now ORDER BY control_plane DESC, retry_at, ordinal LIMIT :limit)
        RETURNING *`,
     ).all({
       owner: claim.owner,
       until: now + claim.leaseMs,
       now,
+      longDue: now - LET_OTHERS_TRY_MS,
       perCluster: claim.perCluster,
       limit: claim.limit,
     });
     return rows.map(jobOf);
+  }
+
+  prolong(owner: string, leaseMs: number): ReadonlySet<string> {
+    const rows = this.sql(
+      `UPDATE instances SET lease_until = :until
+       WHERE guest_work IS NOT NULL AND lease_owner = :owner AND lease_until > 0 RETURNING id`,
+    ).all({ owner, until: this.nowMs() + leaseMs });
+    return new Set(rows.map((row) => String(row['id'])));
   }
 
   recordNode(job: GuestJob, owner: string, nodeName: string): boolean {
@@ -274,9 +302,11 @@ class SqliteCloud implements InMemoryCloud {
   settle(job: GuestJob, owner: string, result: JobResult): void {
     inTransaction(this.db, () => {
       const id = job.instance.id;
+      // An owner without a lease is who gave the work back for others.
+      const left = result.kind === 'retry' && result.letOthersTry === true ? owner : null;
       const { changes } = this.sql(
-        'UPDATE instances SET lease_owner = NULL, lease_until = 0 WHERE id = ? AND lease_owner = ?',
-      ).run(id, owner);
+        'UPDATE instances SET lease_owner = :left, lease_until = 0 WHERE id = :id AND lease_owner = :owner',
+      ).run({ id, owner, left });
       if (changes === 1) this.applyResult(id, job.work, result);
     });
   }
@@ -338,9 +368,13 @@ class SqliteCloud implements InMemoryCloud {
   }
 
   close(): void {
-    this.flush();
-    this.statements.clear();
-    this.db.close();
+    if (!this.db.isOpen) return;
+    try {
+      this.flush();
+    } finally {
+      this.statements.clear();
+      this.db.close();
+    }
   }
 
   /** Inside a transaction: numbers are given in the order of commits. */

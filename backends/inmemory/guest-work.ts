@@ -26,35 +26,52 @@ export interface GuestWorkDeps {
 /** Does one piece of guest work and says how it ended. Never rejects. */
 export async function doGuestWork(ctx: Ctx, job: GuestJob, deps: GuestWorkDeps): Promise<JobResult> {
   try {
-    const outcome = await Promise.race([work(ctx, job, deps), aborted(ctx.signal)]);
+    const outcome = await orAborted(ctx.signal, work(ctx, job, deps));
+    if (outcome === undefined) return withoutKubeconfig(ctx, job);
     if (outcome.kind === 'done') return outcome;
-    const afterMs = Math.min(outcome.ms * 2 ** (job.attempt - 1), WAIT_MAX_MS);
-    return { kind: 'retry', afterMs, message: outcome.reason };
+    return { kind: 'retry', afterMs: waitMs(outcome.ms, job), message: outcome.reason };
   } catch (error) {
     return failure(ctx, job, error);
   }
 }
 
-async function work(ctx: Ctx, job: GuestJob, deps: GuestWorkDeps): Promise<Outcome> {
+/** `undefined` when this management cluster has no kubeconfig of the workload cluster. */
+async function work(ctx: Ctx, job: GuestJob, deps: GuestWorkDeps): Promise<Outcome | undefined> {
   // Read first: broken bootstrap data is worth to know before the cluster answers.
   const boot = job.work === 'bringUp' ? firstBoot(job) : undefined;
   const { instance } = job;
   const api = await deps.workloads.connect(ctx, instance);
-  switch (job.work) {
-    case 'bringUp':
-      if (api === undefined || boot === undefined) {
-        return waitFor(WAIT_MS, `Waiting for the kubeconfig of cluster ${instance.clusterName}`);
-      }
-      // From here on there may be traces in the cluster: their name must be known before.
-      if (!deps.recordNode(job, boot.nodeName)) return done();
-      return bringUp(ctx, { api, boot, instance });
-    case 'lost':
-      if (api !== undefined) await markNodeLost(ctx, api, instance);
-      return done();
-    case 'leave':
-      if (api !== undefined) await leaveCluster(ctx, api, instance);
-      return done();
+  if (api === undefined) return undefined;
+  if (boot !== undefined) {
+    // From here on there may be traces in the cluster: their name must be known before.
+    return deps.recordNode(job, boot.nodeName) ? bringUp(ctx, { api, boot, instance }) : done();
   }
+  if (job.work === 'lost') await markNodeLost(ctx, api, instance);
+  else await leaveCluster(ctx, api, instance);
+  return done();
+}
+
+/**
+ * Not here yet, or not here any more: a cloud may be shared by several management clusters, and the cluster may have moved
+ * to another one. Who has the kubeconfig goes on.
+ */
+function withoutKubeconfig(ctx: Ctx, job: GuestJob): JobResult {
+  const { clusterName } = job.instance;
+  if (isLastAttempt(job)) {
+    ctx.log.info(`Gave up cleaning up after a simulated machine: cluster ${clusterName} has no kubeconfig`);
+    return { kind: 'done' };
+  }
+  const message = `Waiting for the kubeconfig of cluster ${clusterName}`;
+  return { kind: 'retry', afterMs: waitMs(WAIT_MS, job), message, letOthersTry: true };
+}
+
+/** An instance that is to come up is tried for as long as it lives. */
+function isLastAttempt({ work, attempt }: GuestJob): boolean {
+  return work !== 'bringUp' && attempt >= CLEAN_UP_ATTEMPTS;
+}
+
+function waitMs(firstMs: number, { attempt }: GuestJob): number {
+  return Math.min(firstMs * 2 ** (attempt - 1), WAIT_MAX_MS);
 }
 
 function firstBoot({ instance, bootstrapData }: GuestJob): FirstBoot {
@@ -71,7 +88,7 @@ function failure(ctx: Ctx, job: GuestJob, error: unknown): JobResult {
   if (error instanceof TerminalError && error.reason === 'BootstrapDataInvalid') {
     return { kind: 'failed', message: `The first boot failed: ${message}` };
   }
-  if (job.work !== 'bringUp' && job.attempt >= CLEAN_UP_ATTEMPTS) {
+  if (isLastAttempt(job)) {
     ctx.log.warn({ err: error }, 'Gave up cleaning up after a simulated machine');
     return { kind: 'done' };
   }
@@ -82,9 +99,19 @@ function failure(ctx: Ctx, job: GuestJob, error: unknown): JobResult {
   return { kind: 'retry', afterMs: Math.max(backoffMs, asked), message };
 }
 
-/** Rejects when the signal aborts, so that a request without a signal of its own cannot hold a guest's place. */
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+/**
+ * The work, or a rejection when the signal aborts, so that a request without a signal of its own cannot hold a guest's place. The
+ * listener goes with the work: it would keep all of this alive as long as the signal lives.
+ */
+async function orAborted<T>(signal: AbortSignal, running: Promise<T>): Promise<T> {
+  let onAbort = (): void => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
   });
+  try {
+    return await Promise.race([running, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
 }

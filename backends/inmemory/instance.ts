@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { SQLOutputValue } from 'node:sqlite';
+import { Reason } from '../../api/conditions.ts';
 import { inMemoryProviderID } from '../../api/provider-id.ts';
 import type { MachineAddress } from '../../api/tsmachine.ts';
+import { TerminalError } from '../../runtime/errors.ts';
 import type { BootstrapData } from '../backend.ts';
 
 /**
@@ -102,6 +104,22 @@ export function jobOf(row: Row): GuestJob {
         : undefined,
     attempt: Number(row['attempts']),
   };
+}
+
+/**
+ * Throws TerminalError(DuplicateInstances) when the instance was made for another machine than the one of these names: spec
+ * travels with a copied object, and the copy must neither serve nor end what belongs to the original.
+ */
+export function checkOwner(
+  instance: Instance,
+  machine: { readonly namespace: string; readonly name: string },
+): void {
+  if (instance.namespace === machine.namespace && instance.name === machine.name) return;
+  throw new TerminalError(
+    Reason.DuplicateInstances,
+    `Instance ${instance.providerID} belongs to ${instance.namespace}/${instance.name}, of which this machine is a copy; ` +
+      'delete the copy and take its finalizer off by hand: the instance stays where it belongs',
+  );
 }
 
 /** Private, unique for the first 16 million instances, and the same after a restart: the ordinal counts instances ever made. */

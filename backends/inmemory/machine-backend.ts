@@ -15,7 +15,7 @@ import type {
 } from '../backend.ts';
 import type { InMemoryCloud } from './cloud.ts';
 import { chooseFailureDomain } from './failure-domain.ts';
-import type { Instance, Rehearsal } from './instance.ts';
+import { checkOwner, type Instance, type Rehearsal } from './instance.ts';
 
 /** What a Node reports where the machine says nothing. */
 const DEFAULT_CAPACITY = { cpu: '4', memory: '8Gi' };
@@ -45,6 +45,7 @@ export function createInMemoryBackend(cloud: InMemoryCloud): MachineBackend & Ch
         throttle(cloud, machine, machine.intent?.clientToken);
         const instance = lookUp(cloud, machine);
         if (instance === undefined || instance.state === 'terminated') return { state: 'absent' };
+        checkOwner(instance, machine);
         cloud.rehearse(instance, rehearsalOf(machine));
         return observed(cloud.find({ id: instance.id }) ?? instance, ctx.clock.now().getTime());
       }),
@@ -74,14 +75,18 @@ export function createInMemoryBackend(cloud: InMemoryCloud): MachineBackend & Ch
     destroy: (ctx, machine) =>
       call(ctx, 'destroy', () => {
         throttle(cloud, machine, machine.intent?.clientToken);
-        for (const instance of everyTrace(cloud, machine)) cloud.terminate(instance.id);
+        const traces = everyTrace(cloud, machine).filter(({ state }) => state !== 'terminated');
+        // All of them before the first is ended: what is not clear is left to a person.
+        for (const instance of traces) checkOwner(instance, machine);
+        for (const instance of traces) cloud.terminate(instance.id);
         // The database has the last word: no row, or a tombstone, is proof (invariant 5).
         return { state: 'gone' };
       }),
 
     size: (spec) => ({ capacity: capacityOf(spec), architecture: 'amd64', operatingSystem: 'linux' }),
 
-    changes: (ctx, cursor) => call(ctx, 'changes', () => cloud.changes(cursor)),
+    // Not counted: it is asked all the time, and counting is a write (invariant 12).
+    changes: (ctx, cursor) => edge(ctx, () => cloud.changes(cursor)),
   };
 }
 

@@ -16,63 +16,99 @@ export interface SimulatorOptions {
   readonly concurrency?: number;
 }
 
-/** Lets simulated machines live. Run by one ticker of the leader, about once a second. */
+/** Lets simulated machines live. Run by one ticker of the leader, five times a second (main.ts). */
 export interface Simulator {
-  /** Lets time pass in the cloud and starts the guest work that is due. Does not wait for guests. */
+  /** Lets time pass in the cloud, holds on to the guests at work and starts the work that is due. Does not wait for guests. */
   tick(ctx: Ctx): Promise<void>;
   /** Waits for the guests that are at work. */
   idle(): Promise<void>;
-  /** Cuts the guests at work off and waits for them; whoever ticks next goes on with them. */
+  /** Cuts the guests at work off and waits for them; whoever ticks next goes on with them. Then the cloud may be closed. */
   stop(): Promise<void>;
 }
 
 const CONCURRENCY = 40;
 /** A guest whose API server hangs gives its place up after this long. */
 const GUEST_DEADLINE_MS = 20_000;
-/** Longer than a guest's deadline and one request that outlives it: nobody takes over work that may still be going on. */
-const LEASE_MS = 60_000;
+/** What a process that was killed had at work waits for so long. Each tick prolongs it: nobody takes over work that goes on. */
+const LEASE_MS = 5_000;
+/** Guests let go so long before their lease ends, when no tick has prolonged it. */
+const LEASE_MARGIN_MS = 1_000;
+
+/** A guest that does its work. */
+interface Guest {
+  readonly instanceID: string;
+  /** One for each guest: a signal that lives longer than the guests would keep all of them in memory. */
+  readonly cutOff: AbortController;
+}
 
 /** Many managers may simulate one cloud: guest work is leased in the database, so that no two bring up the same guest. */
 export function createSimulator(options: SimulatorOptions): Simulator {
   const { cloud, workloads, clock } = options;
   const owner = randomUUID();
-  const atWork = new Set<Promise<void>>();
-  const stopping = new AbortController();
+  const atWork = new Map<Guest, Promise<void>>();
   const concurrency = options.concurrency ?? CONCURRENCY;
   const perCluster = Math.ceil(concurrency / 2);
+  let stopped = false;
+  let disarmLeaseEnd = (): void => undefined;
 
   return {
     async tick(ctx) {
+      if (stopped) return;
+      prolongLeases();
       cloud.advance();
       cloud.flush();
-      if (stopping.signal.aborted) return;
       const jobs = cloud.claim({ owner, limit: concurrency - atWork.size, perCluster, leaseMs: LEASE_MS });
       for (const job of jobs) start(ctx, job);
+      armLeaseEnd();
     },
     idle,
     async stop() {
-      stopping.abort(new TransientError('The manager stops'));
+      stopped = true;
+      disarmLeaseEnd();
+      cutOff('The manager stops');
       await idle();
     },
   };
 
   async function idle(): Promise<void> {
-    while (atWork.size > 0) await Promise.all(atWork);
+    while (atWork.size > 0) await Promise.all(atWork.values());
+  }
+
+  function prolongLeases(): void {
+    if (atWork.size === 0) return;
+    const held = cloud.prolong(owner, LEASE_MS);
+    armLeaseEnd();
+    cutOff('Somebody else has taken the work over', (guest) => !held.has(guest.instanceID));
+  }
+
+  /** Should ticks stay away or fail, the guests must have let go before others may take over. */
+  function armLeaseEnd(): void {
+    disarmLeaseEnd();
+    if (atWork.size === 0) return;
+    const held = [...atWork.keys()];
+    const lapse = (): void => cutOff('The simulator was held up', (guest) => held.includes(guest));
+    disarmLeaseEnd = clock.schedule(lapse, LEASE_MS - LEASE_MARGIN_MS);
+  }
+
+  function cutOff(why: string, which: (guest: Guest) => boolean = () => true): void {
+    for (const guest of atWork.keys()) if (which(guest)) guest.cutOff.abort(new TransientError(why));
   }
 
   function start(ctx: Ctx, job: GuestJob): void {
-    const running = run(ctx, job).finally(() => atWork.delete(running));
-    atWork.add(running);
+    const guest: Guest = { instanceID: job.instance.id, cutOff: new AbortController() };
+    atWork.set(
+      guest,
+      run(ctx, job, guest).finally(() => atWork.delete(guest)),
+    );
   }
 
-  async function run(ctx: Ctx, job: GuestJob): Promise<void> {
+  async function run(ctx: Ctx, job: GuestJob, guest: Guest): Promise<void> {
     const { namespace, name, providerID } = job.instance;
     const log = ctx.log.child({ TSMachine: `${namespace}/${name}`, providerID, guestWork: job.work });
     // The tick's own signal ends with the tick: a guest has a deadline of its own.
-    const deadline = new AbortController();
     const late = new TransientError(`The API server did not answer within ${GUEST_DEADLINE_MS / 1000} s`);
-    const cancel = clock.schedule(() => deadline.abort(late), GUEST_DEADLINE_MS);
-    const signal = AbortSignal.any([deadline.signal, stopping.signal]);
+    const cancel = clock.schedule(() => guest.cutOff.abort(late), GUEST_DEADLINE_MS);
+    const { signal } = guest.cutOff;
     const recordNode = (of: GuestJob, nodeName: string): boolean => cloud.recordNode(of, owner, nodeName);
     try {
       const result = await doGuestWork({ ...ctx, log, signal }, job, { workloads, recordNode });

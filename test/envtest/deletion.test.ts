@@ -192,23 +192,29 @@ describe.concurrent('of a Machine', () => {
     ]);
   });
 
-  it('GEN-10, IM-12: a machine that is deleted while it is paused stays until it goes on', async ({
+  it('a machine that is deleted while its Cluster is paused stays until the Cluster goes on', async ({
     expect,
   }) => {
     const namespace = await clusterIn('held');
     const m = { namespace, name: `m-${namespace}`, cluster: 'c' };
+    const pause = (paused: boolean) =>
+      client.patch(ClusterKind, { namespace, name: 'c' }, { spec: { paused } });
     await createMachine(environment, m);
     await expect.poll(() => phase(m), soon).toBe('Running');
-    const annotated = { metadata: { annotations: { [PAUSED_ANNOTATION]: '' } } };
-    await client.patch(TSMachineKind, m, annotated);
+    await pause(true);
     await expect.poll(conditionOf(environment, TSMachineKind, m, 'Paused'), soon).toMatch(/^True Paused/);
 
     await client.delete(MachineKind, m);
-    await expect
-      .poll(async () => (await client.get(TSMachineKind, m))?.metadata.deletionTimestamp, soon)
-      .toBeDefined();
+    await client.delete(TSMachineKind, m);
+    expect((await client.get(TSMachineKind, m))?.metadata.deletionTimestamp).toBeDefined();
+    // Our manager has seen the deletion once it has seen what came after it.
+    await client.patch(TSMachineKind, m, { metadata: { annotations: { [PAUSED_ANNOTATION]: '' } } });
+    const both = /^True Paused: Cluster spec.paused .*TSMachine has the .* annotation/;
+    await expect.poll(conditionOf(environment, TSMachineKind, m, 'Paused'), soon).toMatch(both);
     expect(liveInstances(provider.database, namespace)).toEqual([m.name]);
+
     await client.patch(TSMachineKind, m, { metadata: { annotations: { [PAUSED_ANNOTATION]: null } } });
+    await pause(false);
     await expect.poll(() => leftOf(namespace), soon).toEqual([]);
   });
 

@@ -56,6 +56,14 @@ async function pair(
   return { cluster: { namespace, name: 'c' }, machine };
 }
 
+/** Sets the owner as core would. */
+async function own(kind: Kind, name: ObjectName, owner: KubeObject | undefined): Promise<void> {
+  const { apiVersion, kind: ownerKind, metadata } = owner!;
+  const controller = ownerKind === MachineKind.kind;
+  const reference = { apiVersion, kind: ownerKind, name: metadata.name, uid: metadata.uid, controller };
+  await client.patch(kind, name, { metadata: { ownerReferences: [reference] } });
+}
+
 /** What is left of an object without conditions and the bookkeeping of generations, to compare before and after. */
 function content(object: KubeObject | undefined): unknown {
   const { spec, status } = object as KubeObject & { spec: unknown; status: object };
@@ -78,15 +86,23 @@ describe.concurrent('one manager for everything', () => {
   }) => {
     const { cluster, machine } = await pair('asleep', { cluster: { paused: true } });
     const says = /^True Paused: Cluster spec.paused is set to true$/;
-    // Core sets no owners while it is paused: an infrastructure object without an owner is nobody's yet (IC-12, IM-8).
     await expect.poll(condition(ClusterKind, cluster, 'Paused'), soon).toMatch(/^True Paused/);
+    // Core sets no owners while it is paused, and without one our objects are nobody's yet (IC-12, IM-8). A move brings them along.
     expect(writesIn(cluster.namespace)).toEqual([]);
+    await own(TSClusterKind, cluster, await client.get(ClusterKind, cluster));
+    await own(TSMachineKind, machine, await client.get(MachineKind, machine));
+    await expect.poll(condition(TSClusterKind, cluster, 'Paused'), soon).toMatch(says);
+    await expect.poll(condition(TSMachineKind, machine, 'Paused'), soon).toMatch(says);
+    expect(new Set(writesIn(cluster.namespace))).toEqual(
+      new Set([
+        `patch tsclusters/status ${cluster.namespace}/${cluster.name}`,
+        `patch tsmachines/status ${machine.namespace}/${machine.name}`,
+      ]),
+    );
+    expect(instancesOf(provider.database, cluster.namespace)).toEqual([]);
 
     await client.patch(ClusterKind, cluster, { spec: { paused: false } });
     await expect.poll(() => phase(machine), soon).toBe('Running');
-    await client.patch(ClusterKind, cluster, { spec: { paused: true } });
-    await expect.poll(condition(TSClusterKind, cluster, 'Paused'), soon).toMatch(says);
-    await expect.poll(condition(TSMachineKind, machine, 'Paused'), soon).toMatch(says);
   });
 
   it('GEN-10, GEN-11, PIT-21: pausing a Cluster writes the Paused condition, once, and unpausing touches nothing else', async ({
@@ -129,7 +145,7 @@ describe.concurrent('one manager for everything', () => {
       const { cluster, machine } = await pair('noted');
       await expect.poll(() => phase(machine), soon).toBe('Running');
       const object: ObjectName = name === 'TSCluster' ? cluster : machine;
-      const target: Kind = kind as Kind;
+      const target: Kind = kind;
       await client.patch(target, object, { metadata: { annotations: { [PAUSED_ANNOTATION]: 'false' } } });
       const says = `True Paused: ${name} has the ${PAUSED_ANNOTATION} annotation`;
       await expect.poll(condition(target, object, 'Paused'), soon).toBe(says);
