@@ -39,8 +39,10 @@ import { aborted, type Runnable } from './runtime/runnable.ts';
 import { createTicker } from './runtime/ticker.ts';
 
 const COMPONENT = 'ts-provider';
-/** How often the simulated machines live on, and how often the backend is asked what changed. */
-const TICK_MS = 200;
+/** How often the simulated machines live on. */
+const SIMULATOR_TICK_MS = 200;
+/** How often a backend is asked what changed: less than one call per account and second while nothing happens (invariant 12). */
+const CHANGES_TICK_MS = 1_500;
 
 const HELP = `ts-provider: the infrastructure provider's manager
 
@@ -174,8 +176,6 @@ function build(flags: Flags): Manager {
     },
     base,
   );
-  const ticker = (name: string, tick: Parameters<typeof createTicker>[0]['tick']) =>
-    createTicker({ ...base, name, everyMs: TICK_MS, tick });
   const lease = { namespace: flags['leader-elect-namespace'], name: 'ts-provider-leader' };
   return createManager({
     log,
@@ -184,11 +184,18 @@ function build(flags: Flags): Manager {
     informers,
     ...(flags.leaderElect && { elector: createLeaderElector({ client, clock, log, metrics, lease }) }),
     background: [
-      ticker('in-memory-simulator', (ctx) => simulator.tick(ctx)),
-      ticker(
-        'in-memory-changes',
-        changeFeedTick(backend, (name) => machines.wake(name)),
-      ),
+      createTicker({
+        ...base,
+        name: 'in-memory-simulator',
+        everyMs: SIMULATOR_TICK_MS,
+        tick: (ctx) => simulator.tick(ctx),
+      }),
+      createTicker({
+        ...base,
+        name: 'in-memory-changes',
+        everyMs: CHANGES_TICK_MS,
+        tick: changeFeedTick(backend, (name) => machines.wake(name)),
+      }),
       atStop('in-memory-guests', () => simulator.stop()),
       atStop('events', () => events.flush()),
     ],
