@@ -122,7 +122,13 @@ type Foundation = ReturnType<typeof foundation>;
 
 function watchKinds({ informers }: Foundation): void {
   informers.add(ClusterKind);
-  informers.add(MachineKind);
+  // Nobody reads a Machine's status, and it is most of the object.
+  informers.add(MachineKind, {
+    transform: (machine) => {
+      delete machine.status;
+      return machine;
+    },
+  });
   informers.add(TSClusterKind, { indexes: { [CLUSTER_INDEX]: byCluster } });
   informers.add(TSMachineTemplateKind, { indexes: { [OWNER_CLUSTER_INDEX]: byOwnerCluster } });
   informers.add(TSMachineKind, { indexes: { [CLUSTER_INDEX]: byCluster } });

@@ -53,6 +53,7 @@ export function backendContract(name: string, setup: () => Promise<BackendUnderT
     describeCreate(current);
     describeIdempotency(current);
     describeDestroy(current);
+    describeCopies(current);
     describeErrors(current);
   });
 }
@@ -101,10 +102,8 @@ function describeCreate(current: Current): void {
     expect(existing(await other.observe(ctx, { ...machine, providerID, intent: undefined })).providerID).toBe(
       providerID,
     );
-    // Names are tags: another name or cluster finds the same instance (IM-15).
-    expect(
-      existing(await other.observe(ctx, { ...machine, name: 'renamed', clusterName: '' })).providerID,
-    ).toBe(providerID);
+    // The Cluster's name is a tag, which may be unknown while deleting (IM-15).
+    expect(existing(await other.observe(ctx, { ...machine, clusterName: '' })).providerID).toBe(providerID);
   });
 }
 
@@ -209,6 +208,74 @@ function describeDestroy(current: Current): void {
     await settle();
     expect(await countInstances()).toBe(1);
     expect(await backend.observe(ctx, machine)).toEqual({ state: 'absent' });
+  });
+}
+
+/** `kubectl get -o yaml | rename | apply`, or a backup restored beside the original: spec travels, the instance is not shared. */
+function describeCopies(current: Current): void {
+  interface Copied {
+    readonly original: PromisedMachine;
+    readonly providerID: string;
+    /** Objects of other names that carry one of the original's identities, or both. */
+    readonly copies: readonly MachineFacts[];
+  }
+
+  async function copied(): Promise<Copied> {
+    const { backend, ctx, newMachine, settle } = current();
+    const original = promised(newMachine());
+    await create(current(), original);
+    await settle();
+    const { providerID } = existing(await backend.observe(ctx, original));
+    const elsewhere = { ...original, namespace: `${original.namespace}-restored` };
+    const renamed = { ...original, name: `${original.name}-copy` };
+    const own = promised(newMachine());
+    const copies = [renamed, elsewhere].flatMap((copy) => [
+      copy,
+      { ...copy, providerID },
+      { ...copy, providerID, intent: undefined },
+    ]);
+    return { original, providerID, copies: [...copies, { ...own, providerID }] };
+  }
+
+  async function expectRefused(call: Promise<unknown>, { namespace, name }: MachineFacts): Promise<void> {
+    const error = await rejection(call);
+    expect(error).toBeInstanceOf(TerminalError);
+    const message = expect.stringContaining(`${namespace}/${name}`) as string;
+    expect(error).toMatchObject({ reason: 'DuplicateInstances', message });
+  }
+
+  it('lets no copy of a machine see its instance, take it over or end it, and names whose it is', async () => {
+    const { backend, other, ctx, bootstrapData, settle, countInstances } = current();
+    const { original, providerID, copies } = await copied();
+    for (const copy of copies) {
+      await expectRefused(backend.observe(ctx, copy), original);
+      await expectRefused(other.destroy(ctx, copy), original);
+    }
+    const [copy] = copies;
+    await expectRefused(backend.create(ctx, copy!, original.intent, bootstrapData), original);
+    const changed = { ...original.intent, requestHash: 'another' };
+    await expectRefused(backend.create(ctx, { ...copy!, intent: changed }, changed, bootstrapData), original);
+    await settle();
+    expect(existing(await backend.observe(ctx, original))).toMatchObject({ state: 'running', providerID });
+    expect(await countInstances()).toBe(1);
+  });
+
+  it('serves a copy that carries no identity as a machine of its own', async () => {
+    const { backend, ctx, countInstances } = current();
+    const { original } = await copied();
+    const copy = { ...original, name: `${original.name}-copy`, intent: undefined };
+    expect(await backend.observe(ctx, copy)).toEqual({ state: 'absent' });
+    expect((await backend.destroy(ctx, copy)).state).toBe('gone');
+    await create(current(), promised(copy));
+    expect(await countInstances()).toBe(2);
+    expect(existing(await backend.observe(ctx, original)).state).toBe('running');
+  });
+
+  it('lets copies go once the instance is gone', async () => {
+    const { backend, ctx } = current();
+    const { original, copies } = await copied();
+    await destroyed(current(), original);
+    for (const copy of copies) expect((await backend.destroy(ctx, copy)).state).toBe('gone');
   });
 }
 

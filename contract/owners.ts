@@ -19,13 +19,13 @@ export function ownerName(object: KubeObject, kind: 'Cluster' | 'Machine'): Obje
 /** The Machine that owns an InfraMachine, if core has set it and it still exists. */
 export function ownerMachine(cache: Cache, object: KubeObject): Machine | undefined {
   const name = ownerName(object, 'Machine');
-  return name && cache.get(MachineKind, name);
+  return name && cache.peek(MachineKind, name);
 }
 
 /** The Cluster that owns an InfraCluster, if core has set it and it still exists. */
 export function ownerCluster(cache: Cache, object: KubeObject): Cluster | undefined {
   const name = ownerName(object, 'Cluster');
-  return name && cache.get(ClusterKind, name);
+  return name && cache.peek(ClusterKind, name);
 }
 
 /** The Cluster of a machine: its Machine's, else (the Machine may be gone while deleting) the one its label names. */
@@ -36,5 +36,5 @@ export function clusterOfMachine(
 ): Cluster | undefined {
   const name = machine?.spec.clusterName ?? object.metadata.labels?.[CLUSTER_NAME_LABEL];
   if (name === undefined) return undefined;
-  return cache.get(ClusterKind, { namespace: object.metadata.namespace ?? '', name });
+  return cache.peek(ClusterKind, { namespace: object.metadata.namespace ?? '', name });
 }

@@ -4,7 +4,7 @@ import { ApiError, isGone, isNotFound, TransientError } from './errors.ts';
 import { counter, type Metrics } from './metrics.ts';
 import { groupOf, type Kind, keyOf, type KubeObject, nameOf, type ObjectName } from './object.ts';
 import type { KubeConfigSource } from './kube-config.ts';
-import { createTransport, type Exchange, KIND_NOT_SERVED, noAnswer } from './transport.ts';
+import { createTransport, type Exchange, isSilence, KIND_NOT_SERVED, noAnswer } from './transport.ts';
 import { readWatchEvents, type WatchEvent } from './watch-stream.ts';
 
 export { kubeConfigFromString, type KubeConfigSource, loadKubeConfig } from './kube-config.ts';
@@ -62,7 +62,7 @@ export interface SnapshotOptions extends ListOptions {
 
 export interface WatchOptions extends SnapshotOptions {
   readonly resourceVersion: string;
-  /** The server ends the watch after this time; silence for 30 s longer is a dropped connection. */
+  /** The server ends the watch after this time. */
   readonly timeoutSeconds: number;
 }
 
@@ -81,7 +81,12 @@ export interface ApiClient extends Client {
     options: SnapshotOptions,
     signal?: AbortSignal,
   ): Promise<Snapshot<T>>;
-  /** Events after `resourceVersion`, with bookmarks, until the server ends the watch. Throws as {@link readWatchEvents} says. */
+  /** The resourceVersion that a snapshot would have now, for the price of one object's metadata. */
+  newestVersion(kind: Kind, options: ListOptions, signal?: AbortSignal): Promise<string>;
+  /**
+   * Events after `resourceVersion`, with bookmarks, until the server ends the watch or says nothing for 150 s, which is what a
+   * connection that is dead on the way looks like. Throws as {@link readWatchEvents} says.
+   */
   watch<T extends KubeObject>(
     kind: Kind<T>,
     options: WatchOptions,
@@ -100,7 +105,8 @@ export interface ClientOptions {
 }
 
 const CHUNK = 500;
-const WATCH_MARGIN_MS = 30_000;
+/** The API server sends a bookmark about once a minute, however little happens: two that are missing are no accident. */
+const WATCH_SILENCE_MS = 150_000;
 const METADATA_FORM = 'as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
 const METADATA_LIST_FORM = 'as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 const PATCH_TYPES = {
@@ -120,6 +126,7 @@ export function createClient(options: ClientOptions): ApiClient {
     },
     list: async (kind, options = {}, signal) => (await snapshot(wire, kind, options, signal)).items,
     snapshot: (kind, options, signal) => snapshot(wire, kind, options, signal),
+    newestVersion: (kind, options, signal) => newestVersion(wire, kind, options, signal),
     async create(kind, object, signal) {
       const path = pathOf(kind, { namespace: nameOf(object).namespace, name: '' }, { creating: true });
       const query = queryOf({ fieldManager: FIELD_MANAGER });
@@ -241,6 +248,23 @@ async function readPages<T extends KubeObject>(
   }
 }
 
+/** Without a resourceVersion in the query: any other would let a cache answer that is behind. */
+async function newestVersion(
+  wire: Wire,
+  kind: Kind,
+  options: ListOptions,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const path = pathOf(kind, { namespace: options.namespace ?? '', name: '' });
+  const page = await wire.call<ListPage<KubeObject>>('list', kind, {
+    method: 'GET',
+    path: path + queryOf({ ...selectors(options), limit: 1 }),
+    headers: accept(METADATA_LIST_FORM),
+    signal,
+  });
+  return page.metadata.resourceVersion;
+}
+
 async function* watch<T extends KubeObject>(
   wire: Wire,
   kind: Kind<T>,
@@ -260,7 +284,7 @@ async function* watch<T extends KubeObject>(
     path: pathOf(kind, { namespace: options.namespace ?? '', name: '' }) + queryOf(query),
     headers: accept(options.metadataOnly === true ? METADATA_FORM : undefined),
     signal,
-    silenceMs: timeoutSeconds * 1000 + WATCH_MARGIN_MS,
+    silenceMs: WATCH_SILENCE_MS,
   });
   try {
     for await (const event of readWatchEvents<T>(chunks)) {
@@ -269,6 +293,8 @@ async function* watch<T extends KubeObject>(
     }
   } catch (error) {
     if (error instanceof ApiError || error instanceof TransientError) throw error;
+    // No failure: a server may send no bookmarks. Where the connection is dead, the next request goes over a new one.
+    if (isSilence(error)) return;
     throw noAnswer('The watch was dropped', error, signal);
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from 'node:crypto';
+import { createBreather } from './breather.ts';
 import type { Clock } from './clock.ts';
 import type { Ctx } from './context.ts';
 import { controllerMetrics, type ControllerMetrics, type ReconcileResult } from './controller-metrics.ts';
@@ -100,6 +101,7 @@ class QueueController implements Controller {
   private readonly log: Logger;
   private readonly queue: Workqueue;
   private readonly metrics: ControllerMetrics;
+  private readonly breathe = createBreather();
   private readonly inFlight = new Map<string, AbortController>();
   // The message of each key's last terminal error: told once, not every ten minutes.
   private readonly toldTerminal = new Map<string, string>();
@@ -161,6 +163,7 @@ class QueueController implements Controller {
     for (let key = await this.queue.get(signal); key !== undefined; key = await this.queue.get(signal)) {
       await this.process(key);
       this.queue.done(key);
+      await this.breathe();
     }
   }
 

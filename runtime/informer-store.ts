@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { isDeepStrictEqual } from 'node:util';
 import type { InformerEvent } from './informer.ts';
 import { keyOf, type KubeObject, nameOf, type ObjectName } from './object.ts';
 
@@ -90,21 +91,27 @@ export class InformerStore {
   }
 
   /**
-   * A whole list. Handlers hear real differences only. Our own writes that are younger than the list stay. A list that is
-   * older than what the watch told means that the server was restored from a backup: then the list is right and we are not.
+   * A whole list. Handlers hear real differences only. Our own writes that are younger than the list stay; what is not
+   * younger than it gives way, whatever its version: the server may have been restored from a backup and written on since.
+   * A list that is older than what the watch told means that it was: then even what looks like our younger write is gone.
    */
   replace(items: readonly KubeObject[], resourceVersion: string): void {
     const restored = compareResourceVersions(resourceVersion, this.#seen) < 0;
+    const mayBeOurs = (entry: Entry | undefined): boolean =>
+      !restored && compareResourceVersions(entry?.object.metadata.resourceVersion, resourceVersion) > 0;
     const listed = new Set(items.map((item) => keyOf(nameOf(item))));
     for (const [key, entry] of [...this.#entries]) {
       if (listed.has(key)) continue;
-      const younger = compareResourceVersions(entry.object.metadata.resourceVersion, resourceVersion) > 0;
-      if (younger && !restored) continue;
+      if (mayBeOurs(entry)) continue;
       this.#drop(key, entry.object);
       if (entry.announced !== undefined) this.#emit({ type: 'delete', object: entry.object });
     }
     this.#seen = resourceVersion;
-    for (const item of items) this.#upsert(item, { force: restored });
+    for (const item of items) {
+      const key = keyOf(nameOf(item));
+      const entry = this.#entries.get(key);
+      if (!mayBeOurs(entry)) this.#set(key, isDeepStrictEqual(entry?.object, item) ? entry?.object : item);
+    }
   }
 
   /**
@@ -129,17 +136,7 @@ export class InformerStore {
     }
   }
 
-  #upsert(incoming: KubeObject, options: { force?: boolean } = {}): void {
-    const key = keyOf(nameOf(incoming));
-    const entry = this.#entries.get(key);
-    const order =
-      entry === undefined || options.force === true ? -1 : compareVersions(entry.object, incoming);
-    // Our own younger write is here already, and the watch will come to it: the step in between is of no use to anybody.
-    if (order > 0) return;
-    const object = order === 0 && entry !== undefined ? entry.object : freeze(incoming);
-    this.#put(key, { object, announced: object });
-    this.#announce(object, entry?.announced);
-  }
+PLACEHOLDER
 
   #announce(object: KubeObject, previous: KubeObject | undefined): void {
     if (previous === undefined) {

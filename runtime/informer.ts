@@ -11,6 +11,8 @@ import { aborted } from './runnable.ts';
 export interface Cache {
   /** The caller's own copy, safe to change; `undefined` when unknown. */
   get<T extends KubeObject>(kind: Kind<T>, name: ObjectName): T | undefined;
+  /** The shared object: read, never change; much cheaper than a copy. */
+  peek<T extends KubeObject>(kind: Kind<T>, name: ObjectName): T | undefined;
   /** Shared objects: read, never change. */
   list<T extends KubeObject>(kind: Kind<T>, namespace?: string): readonly T[];
   /** Shared objects whose index function named `index` gave `value`. */
@@ -124,6 +126,9 @@ function createCache(informers: ReadonlyMap<string, KindInformer>): Cache {
   return {
     get<T extends KubeObject>(kind: Kind<T>, name: ObjectName) {
       return structuredClone(storeOf(kind).get(name)) as T | undefined;
+    },
+    peek<T extends KubeObject>(kind: Kind<T>, name: ObjectName) {
+      return storeOf(kind).get(name) as T | undefined;
     },
     list<T extends KubeObject>(kind: Kind<T>, namespace?: string) {
       return storeOf(kind).list(namespace) as readonly T[];

@@ -72,7 +72,9 @@ export function keyOf(name: ObjectName): string {
 /** The inverse of {@link keyOf}. */
 export function parseKey(key: string): ObjectName {
   const slash = key.indexOf('/');
-  return slash < 0 ? { namespace: '', name: key } : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
+  return slash < 0
+    ? { namespace: '', name: key }
+    : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
 }
 
 /** The group of an `apiVersion`; '' for the core group. */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ApiClient, SnapshotOptions } from './client.ts';
 import { isKindNotServed } from './client.ts';
-import type { Clock } from './clock.ts';
+import { type Clock, hasPassed } from './clock.ts';
 import { ApiError, errorMessage, isGone, TransientError } from './errors.ts';
-import type { InformerStore } from './informer-store.ts';
+import { compareResourceVersions, type InformerStore } from './informer-store.ts';
 import type { Logger } from './logger.ts';
 import type { Kind, KubeObject } from './object.ts';
 import { sleep } from './sleep.ts';
@@ -31,13 +31,16 @@ const SHORT_WATCH_MS = 1_000;
 /** Failures in a row after which a person should know; a restart of the API server takes fewer. */
 const WARN_AFTER = 5;
 
-/** Keeps `store` equal to the server until `signal` is aborted: list, watch, resume where the watch broke, list again on 410. */
+/**
+ * Keeps `store` equal to the server until `signal` is aborted: list, watch, resume where the watch ended or broke, list again on
+ * 410 and when the server went back in time.
+ */
 export async function runReflector(deps: ReflectorDeps, signal: AbortSignal): Promise<void> {
   const streak = createStreak(deps);
   let listed = false;
   while (!signal.aborted) {
     try {
-      if (!listed) await list(deps, signal);
+      if (!listed || (await wentBack(deps, signal))) await list(deps, signal);
       listed = true;
       await follow(deps, { signal, onProgress: streak.end });
     } catch (error) {
@@ -52,6 +55,22 @@ async function list(deps: ReflectorDeps, signal: AbortSignal): Promise<void> {
   const { items, resourceVersion } = await deps.client.snapshot(deps.kind, deps.selection, signal);
   deps.store.replace(items.map(deps.prepare), resourceVersion);
   deps.onListed();
+}
+
+/**
+ * Whether the server was restored from a backup that is older than what the watch told. Asked before a watch is resumed, because
+ * kube-apiserver takes a watch from a version of the future without a word and then tells nothing, not even bookmarks. One that
+ * was restored and has passed our version before we ask looks as if it had never been away; then the next list puts it right.
+ */
+async function wentBack(deps: ReflectorDeps, signal: AbortSignal): Promise<boolean> {
+  const { client, kind, selection, store, log } = deps;
+  const newest = await client.newestVersion(kind, selection, signal);
+  if (compareResourceVersions(newest, store.resourceVersion) >= 0) return false;
+  log.warn(
+    { kind: kind.kind, newest, known: store.resourceVersion },
+    'The API server knows less than it told before, as after a restore from a backup. Listing again',
+  );
+  return true;
 }
 
 async function follow(
@@ -78,15 +97,15 @@ async function follow(
         break;
     }
   }
-  if (!told && deps.clock.now().getTime() - startedAt < SHORT_WATCH_MS) {
+  if (!told && !hasPassed(deps.clock, startedAt, SHORT_WATCH_MS)) {
     throw new TransientError('The API server ended the watch at once');
   }
   options.onProgress();
 }
 
 /**
- * Where the server could not be asked, or had no time, the watch goes on from the last version. Any other word of it (410, a
- * version that it does not know after a restore, 404 after a CRD was made anew) asks for a new list.
+ * Where the server could not be asked, or had no time, the watch goes on from the last version. Any other word of it (410, 404
+ * after a CRD was made anew) asks for a new list.
  */
 function canResume(error: unknown): boolean {
   return !(error instanceof ApiError) || [401, 403, 429, 500, 502, 503].includes(error.code);

@@ -2,8 +2,7 @@
 
 /** What a reconcile answers when nothing went wrong. Waiting is an answer, never an error. */
 export type Outcome =
-  | { readonly kind: 'done' }
-  | { readonly kind: 'wait'; readonly ms: number; readonly reason: string };
+  { readonly kind: 'done' } | { readonly kind: 'wait'; readonly ms: number; readonly reason: string };
 
 /** Converged: only a watch event wakes this key again. */
 export function done(): Outcome {

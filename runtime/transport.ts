@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import type { AgentOptions, RequestOptions } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
-import { Agent, type Dispatcher, ProxyAgent } from 'undici';
-import type { Clock } from './clock.ts';
+import { Agent, type Dispatcher, errors, ProxyAgent } from 'undici';
+import { type Clock, hasPassed } from './clock.ts';
 import { ApiError, TransientError } from './errors.ts';
 import type { KubeConfigSource } from './kube-config.ts';
 import { sleep } from './sleep.ts';
@@ -32,11 +32,13 @@ const CALL_TIMEOUT_MS = 30_000;
 const SILENCE_MS = 65_000;
 /** Token files and certificates are looked at again this often, as client-go does. */
 const CREDENTIALS_MS = 60_000;
-/** A 401 storm asks for new credentials at most this often: an exec plugin may be a process and a login. */
+/** A storm of 401 or of failed handshakes asks for new credentials at most this often: an exec plugin may be a process and a login. */
 const RELOAD_MS = 1_000;
 const DEFAULT_RETRY_AFTER_MS = 1_000;
 /** A server that says "at once" all the time must not make us spin. */
 const MIN_RETRY_AFTER_MS = 100;
+/** Nor may one that says "next year", or whose clock is wrong, make us sleep. */
+const MAX_RETRY_AFTER_MS = 60_000;
 
 /** Makes the transport. Nothing is read or connected before the first exchange. */
 export function createTransport(deps: {
@@ -94,6 +96,8 @@ export function createTransport(deps: {
       return response;
     } catch (error) {
       deps.onResponse(exchange.method, '<error>');
+      // The server's CA or our certificate may have been replaced, and a kubeconfig file with them inside is read once.
+      if (isTlsFailure(error)) credentials.refuse(used);
       throw noAnswer(`No answer from the API server at ${used.origin}`, error, signal);
     }
   }
@@ -102,6 +106,19 @@ export function createTransport(deps: {
 /** A network failure, or the caller's signal, as the one error that means "may heal alone". */
 export function noAnswer(message: string, cause: unknown, signal: AbortSignal | undefined): TransientError {
   return new TransientError(message, { cause: signal?.aborted === true ? signal.reason : cause });
+}
+
+/** The body said nothing for as long as `silenceMs` allows. */
+export function isSilence(error: unknown): boolean {
+  return error instanceof errors.BodyTimeoutError;
+}
+
+/** Node's codes of a handshake that failed: OpenSSL's own errors, and the verdicts of the certificate check. */
+const TLS_FAILURE =
+  /^(EPROTO|ERR_(SSL|TLS|OSSL)_.*|(CERT|CRL|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|INVALID|HOSTNAME|ERROR_IN)_.*)$/;
+
+function isTlsFailure(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && TLS_FAILURE.test(String(error.code));
 }
 
 interface Credentials {
@@ -126,14 +143,14 @@ function createCredentials(source: KubeConfigSource, clock: Clock) {
 
   return {
     async current(): Promise<Credentials> {
-      if (current !== undefined && !stale && clock.now().getTime() - current.readAt < CREDENTIALS_MS)
+      if (current !== undefined && !stale && !hasPassed(clock, current.readAt, CREDENTIALS_MS))
         return current;
       reading ??= read().finally(() => (reading = undefined));
       return reading;
     },
-    /** The server did not accept these: read the source again, unless somebody did so meanwhile. */
+    /** The server did not accept these, or we not the server: read the source again, unless somebody did so meanwhile. */
     refuse(used: Credentials): void {
-      if (used === current && clock.now().getTime() - loadedAt >= RELOAD_MS) stale = true;
+      if (used === current && hasPassed(clock, loadedAt, RELOAD_MS)) stale = true;
     },
   };
 
@@ -251,10 +268,11 @@ function parseStatus(text: string): Status | undefined {
   }
 }
 
-/** Seconds or an HTTP date, in milliseconds. */
+/** Seconds or an HTTP date, in milliseconds between 0.1 s and 60 s. */
 function parseRetryAfter(header: string | string[] | undefined): number | undefined {
   if (header === undefined) return undefined;
   const text = String(header);
   const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
-  return Number.isNaN(ms) ? DEFAULT_RETRY_AFTER_MS : Math.max(ms, MIN_RETRY_AFTER_MS);
+  if (Number.isNaN(ms)) return DEFAULT_RETRY_AFTER_MS;
+  return Math.min(Math.max(ms, MIN_RETRY_AFTER_MS), MAX_RETRY_AFTER_MS);
 }

@@ -68,6 +68,7 @@ export class FakeAPI {
   cache(indexes: Record<string, (object: KubeObject) => readonly string[]> = {}): Cache {
     return {
       get: (kind, name) => this.read(kind, name),
+      peek: (kind, name) => this.read(kind, name),
       list: (kind, namespace) =>
         this.#all(kind).filter((one) => namespace === undefined || one.metadata.namespace === namespace),
       byIndex: (kind, index, value) => this.#all(kind).filter((one) => indexes[index]?.(one).includes(value)),

@@ -22,6 +22,11 @@ function encoded(encoding: string, content: string): Buffer {
   );
 }
 
+function tainted(taint: string): Buffer {
+  const configuration = `kind: JoinConfiguration\nnodeRegistration:\n  taints: [{key: b, effect: NoExecute}, ${taint}]`;
+  return cloudConfig({ [JOIN_FILE]: configuration });
+}
+
 function ignition(source: string, version = '2.3.0'): Buffer {
   const files = [
     { path: '/etc/motd', contents: { source: 'data:,hi' } },
@@ -78,6 +83,15 @@ describe('what a machine does at its first boot', () => {
     expect(boot.role).toBe('workerJoin');
     expect(boot.nodeName).toBe('m-1');
     expect(boot.taints).toHaveLength(1);
+  });
+
+  it('passes over entries that are no objects, as cloud-init and Ignition do', () => {
+    const file = { path: '/etc/kubeadm.yml', contents: { source: `data:;base64,${base64}` } };
+    const sparse = Buffer.from(JSON.stringify({ storage: { files: [null, 'x', file] } }));
+    expect(read(sparse, 'ignition').role).toBe('workerJoin');
+    const args = WORKER_JOIN.replace(/- name: node-labels/, '- null\n    - name: node-labels');
+    const { kubeletExtraArgs } = read(cloudConfig({ [JOIN_FILE]: args }));
+    expect([...kubeletExtraArgs.keys()]).toEqual(['node-labels', 'provider-id']);
   });
 
   it.each([
@@ -138,6 +152,28 @@ describe('broken bootstrap data', () => {
     ],
     ['Ignition with a bad escape', ignition(`data:,%zz${CANARY}`), 'ignition', /not well formed/],
     ['Ignition without files', Buffer.from('{}'), 'ignition', /writes none of/],
+    [
+      'Ignition with nothing for a file',
+      Buffer.from('{"storage":{"files":[null]}}'),
+      'ignition',
+      /writes none of/,
+    ],
+    ['a taint that is nothing', tainted('null'), 'cloud-config', /nodeRegistration\.taints/],
+    ['a taint that is a word', tainted(CANARY), 'cloud-config', /nodeRegistration\.taints/],
+    ['a taint without a key', tainted('{effect: NoSchedule}'), 'cloud-config', /nodeRegistration\.taints/],
+    ['a taint without an effect', tainted('{key: a}'), 'cloud-config', /nodeRegistration\.taints/],
+    [
+      'a taint of an unknown effect',
+      tainted(`{key: a, effect: ${CANARY}}`),
+      'cloud-config',
+      /PreferNoSchedule/,
+    ],
+    [
+      'a taint whose value is a number',
+      tainted('{key: a, value: 5, effect: NoExecute}'),
+      'cloud-config',
+      /taints/,
+    ],
   ] as const)('%s is refused, and its content is not told', (_name, value, format, want) => {
     const error = failure(() => read(value, format));
     expect(error).toBeInstanceOf(TerminalError);

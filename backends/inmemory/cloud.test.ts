@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { TransientError } from '../../runtime/errors.ts';
 import { FakeClock } from '../../runtime/fake-clock.ts';
 import { type InMemoryCloud, openInMemoryCloud, type RunRequest } from './cloud.ts';
 
@@ -152,6 +153,49 @@ it.each([
   expect(() => cloudAt(path)).toThrow(want);
   expect(readFileSync(path).equals(before)).toBe(true);
 });
+
+it('says that a database is busy, and not that it is broken, while another process writes', () => {
+  cloudAt(path);
+  const writer = new DatabaseSync(path);
+  writer.exec('BEGIN IMMEDIATE');
+  const error = thrown(() => cloudAt(path));
+  writer.close();
+  expect(error).toBeInstanceOf(TransientError);
+  expect(error).toMatchObject({ message: expect.stringContaining('Another process is writing') as string });
+  expect(cloudAt(path).changes('').machines).toEqual([]);
+});
+
+it('forgets with the tombstone how often the machine was throttled', async () => {
+  const cloud = cloudAt(path);
+  const { id, clientToken } = cloud.run(request('a'));
+  cloud.run(request('b'));
+  for (const caller of [clientToken, 'token-b', 'never made']) cloud.throttle(caller, 3);
+  cloud.terminate(id);
+  const reader = new DatabaseSync(path, { readOnly: true });
+  const callers = () => reader.prepare('SELECT caller FROM throttled ORDER BY caller').all();
+  expect(callers()).toHaveLength(3);
+  await clock.advance(31 * 24 * 3_600_000);
+  cloud.advance();
+  expect(callers()).toEqual([{ caller: 'token-b' }]);
+  reader.close();
+});
+
+it('writes down what it has counted when it is closed, and may be closed again', () => {
+  const cloud = cloudAt(path);
+  cloud.count('create');
+  cloud.close();
+  cloud.close();
+  expect(cloudAt(path).counts().calls).toEqual({ create: 1 });
+});
+
+function thrown(call: () => unknown): unknown {
+  try {
+    call();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('the call must throw');
+}
 
 function newerDatabase(): void {
   const db = new DatabaseSync(path);

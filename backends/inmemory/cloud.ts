@@ -77,8 +77,8 @@ export interface InMemoryCloud {
   advance(): number;
   /** Leases guest work that is due. Nobody else gets it until it is settled or the lease has run out. */
   claim(claim: Claim): GuestJob[];
-  /** Holds on to all that `owner` has leased, from now on for `leaseMs`. Answers the ids of instances that are still its own. */
-  prolong(owner: string, leaseMs: number): ReadonlySet<string>;
+  /** Leases the work of these instances on, for `leaseMs` from now. Answers which of them `owner` still has. */
+  prolong(owner: string, instanceIDs: readonly string[], leaseMs: number): ReadonlySet<string>;
   /** Remembers under which name the guest joins, before it does. False when the job is not this owner's any more. */
   recordNode(job: GuestJob, owner: string, nodeName: string): boolean;
   /** Ends the lease with a result. A result for work that was overtaken by a termination only ends the lease. */
@@ -284,11 +284,11 @@ class SqliteCloud implements InMemoryCloud {
     return rows.map(jobOf);
   }
 
-  prolong(owner: string, leaseMs: number): ReadonlySet<string> {
+  prolong(owner: string, instanceIDs: readonly string[], leaseMs: number): ReadonlySet<string> {
     const rows = this.sql(
       `UPDATE instances SET lease_until = :until
-       WHERE guest_work IS NOT NULL AND lease_owner = :owner AND lease_until > 0 RETURNING id`,
-    ).all({ owner, until: this.nowMs() + leaseMs });
+       WHERE id IN (SELECT value FROM json_each(:ids)) AND lease_owner = :owner RETURNING id`,
+    ).all({ owner, ids: JSON.stringify(instanceIDs), until: this.nowMs() + leaseMs });
     return new Set(rows.map((row) => String(row['id'])));
   }
 

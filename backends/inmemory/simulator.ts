@@ -76,7 +76,8 @@ export function createSimulator(options: SimulatorOptions): Simulator {
 
   function prolongLeases(): void {
     if (atWork.size === 0) return;
-    const held = cloud.prolong(owner, LEASE_MS);
+    const ids = [...atWork.keys()].map((guest) => guest.instanceID);
+    const held = cloud.prolong(owner, ids, LEASE_MS);
     armLeaseEnd();
     cutOff('Somebody else has taken the work over', (guest) => !held.has(guest.instanceID));
   }
@@ -85,9 +86,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   function armLeaseEnd(): void {
     disarmLeaseEnd();
     if (atWork.size === 0) return;
-    const held = [...atWork.keys()];
-    const lapse = (): void => cutOff('The simulator was held up', (guest) => held.includes(guest));
-    disarmLeaseEnd = clock.schedule(lapse, LEASE_MS - LEASE_MARGIN_MS);
+    disarmLeaseEnd = clock.schedule(() => cutOff('The simulator was held up'), LEASE_MS - LEASE_MARGIN_MS);
   }
 
   function cutOff(why: string, which: (guest: Guest) => boolean = () => true): void {

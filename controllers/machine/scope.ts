@@ -53,7 +53,7 @@ export function findOwners(cache: Cache, object: TSMachine): Owners {
 function infraCluster(cache: Cache, cluster: Cluster | undefined): TSCluster | undefined {
   const reference = cluster?.spec?.infrastructureRef;
   if (cluster === undefined || reference?.kind !== TSClusterKind.kind) return undefined;
-  return cache.get(TSClusterKind, { ...nameOf(cluster), name: reference.name });
+  return cache.peek(TSClusterKind, { ...nameOf(cluster), name: reference.name });
 }
 
 /** The plain data that a backend may see (decision 3). */
