@@ -15,6 +15,7 @@ import {
   startFakeApiServer,
   watchLine,
 } from './fake-api-server.ts';
+import { FakeClock } from './fake-clock.ts';
 import { createMetrics } from './metrics.ts';
 import type { Kind, KubeObject } from './object.ts';
 
@@ -217,6 +218,9 @@ describe('errors', () => {
     [429, '2', 2000],
     [503, '7', 7000],
     [429, '0', 100],
+    [503, 'Fri, 31 Dec 9999 23:59:59 GMT', 60_000],
+    [429, '99999999999999999999', 60_000],
+    [503, 'Thu, 01 Jan 1970 00:00:00 GMT', 100],
   ])('%i with Retry-After %s is waited for', async (code, header, wantMs) => {
     const busy = (response: ServerResponse) =>
       sendStatus(response, code, 'TooManyRequests', { 'retry-after': header });
@@ -274,6 +278,22 @@ describe('credentials', () => {
     return createClient({ kubeConfig: loadKubeConfig({ path: kubeconfig }), clock: impatientClock() });
   }
 
+  /** Accepts the token that it is told to; the clock stands still. */
+  function rotating() {
+    const clock = new FakeClock();
+    const tokenFile = path.join(folder, 'token');
+    const write = (token: string) => writeFileSync(tokenFile, token);
+    const kubeconfig = path.join(folder, 'config');
+    writeFileSync(kubeconfig, kubeConfigText({ server: server.kubeConfig.server, user: { tokenFile } }));
+    let accepted = '';
+    server.answer((request, response) => {
+      if (request.headers.authorization === `Bearer ${accepted}`) sendJson(response, 200, thing());
+      else sendStatus(response, 401, 'Unauthorized');
+    });
+    const client = createClient({ kubeConfig: loadKubeConfig({ path: kubeconfig }), clock });
+    return { client, clock, write, accept: (token: string) => (accepted = token) };
+  }
+
   it('an expired token is read again, once', async () => {
     const client = rotated('old\n', 'new\n');
     expect(await client.get(THING, NAME)).toEqual(thing());
@@ -281,6 +301,19 @@ describe('credentials', () => {
       'Bearer old',
       'Bearer new',
     ]);
+  });
+
+  it('a token that is rotated again after the clock was set back is read again', async () => {
+    const { client, clock, accept, write } = rotating();
+    for (const token of ['first', 'second']) {
+      write(token);
+      accept(token);
+      expect(await client.get(THING, NAME)).toEqual(thing());
+    }
+    clock.setTime(new Date(clock.now().getTime() - 5 * 3_600_000));
+    write('third');
+    accept('third');
+    expect(await client.get(THING, NAME)).toEqual(thing());
   });
 
   it('a token that stays wrong is an error after the second try', async () => {
@@ -332,6 +365,16 @@ describe('lists', () => {
       (response) => sendJson(response, 200, page(['b'])),
     );
     expect((await setup().client.list(THING)).map((item) => item.metadata.name)).toEqual(['b']);
+  });
+
+  it('the newest version costs the metadata of one object, and no cache that is behind may tell it', async () => {
+    server.answer((_request, response) => sendJson(response, 200, page(['a'], 'next')));
+    expect(await setup().client.newestVersion(THING, { namespace: 'ns', labelSelector: 'x=y' })).toBe('7');
+    const [seen, ...more] = server.requests;
+    expect(more).toEqual([]);
+    expect(seen?.path).toBe('/apis/example.org/v1/namespaces/ns/things');
+    expect(Object.fromEntries(seen?.query ?? [])).toEqual({ labelSelector: 'x=y', limit: '1' });
+    expect(seen?.headers.accept).toMatch(/as=PartialObjectMetadataList;/);
   });
 
   it('asks for metadata only', async () => {

@@ -70,7 +70,7 @@ const DRAIN_MS = 20_000;
 /** How long a reconcile may take to notice that its signal was aborted. */
 const ABORT_GRACE_MS = 2_000;
 
-/** Nothing but a new spec, a new Secret or a person helps, and the first two wake the key at once. */
+/** Nothing but a new spec, a mended Secret or a person helps. A new spec wakes the key at once; Secrets are not watched and wait for this. */
 const TERMINAL_RETRY_MS = 600_000;
 
 /** A wait that was computed from deadlines may come out as 0, less, or not a number; it must not become a hot loop. */

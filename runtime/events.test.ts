@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Client } from './client.ts';
-import { ApiError, TransientError } from './errors.ts';
+import type { Client, PatchOptions } from './client.ts';
+import { ApiError, errorMessage, TransientError } from './errors.ts';
 import { createEventRecorder, type EventContent } from './events.ts';
 import { FakeClock } from './fake-clock.ts';
 import { createMetrics } from './metrics.ts';
@@ -24,22 +24,37 @@ let clock: FakeClock;
 let created: Created[];
 let patched: { name: ObjectName; body: unknown }[];
 let failure: Error | undefined;
+/** The server takes requests and does not answer; whether the client listens to its signal is its own affair. */
+let hanging: 'no' | 'until aborted' | 'for ever';
+let aborted: string[];
+const answer = async (signal: AbortSignal | undefined): Promise<void> => {
+  if (failure !== undefined) throw failure;
+  if (hanging === 'no') return;
+  await new Promise((_resolve, reject) => {
+    signal?.addEventListener('abort', () => {
+      aborted.push(errorMessage(signal.reason));
+      if (hanging === 'until aborted') reject(signal.reason as Error);
+    });
+  });
+};
 beforeEach(() => {
   clock = new FakeClock();
   created = [];
   patched = [];
   failure = undefined;
+  hanging = 'no';
+  aborted = [];
 });
 
 function setup() {
   const metrics = createMetrics();
   const client = {
-    async create(_kind: unknown, event: Created) {
-      if (failure !== undefined) throw failure;
+    async create(_kind: unknown, event: Created, signal?: AbortSignal) {
+      await answer(signal);
       created.push(event);
     },
-    async patch(_kind: unknown, name: ObjectName, body: unknown) {
-      if (failure !== undefined) throw failure;
+    async patch(_kind: unknown, name: ObjectName, body: unknown, { signal }: PatchOptions = {}) {
+      await answer(signal);
       patched.push({ name, body });
     },
   } as unknown as Client;
@@ -183,6 +198,38 @@ describe('trouble', () => {
     recorder.event(object(), { ...content, reason: 'Other' });
     await recorder.flush();
     expect(created).toHaveLength(1);
+  });
+
+  it.each(['until aborted', 'for ever'] as const)(
+    'a server that does not answer (%s) holds the stop for five seconds, and the rest is dropped and counted',
+    async (how) => {
+      hanging = how;
+      const { recorder, metrics } = setup();
+      for (const uid of ['u1', 'u2', 'u3']) recorder.event(object({ uid }), content);
+      let flushed = false;
+      const flush = recorder.flush().then(() => (flushed = true));
+      await clock.advance(4_999);
+      expect(flushed).toBe(false);
+      await clock.advance(1);
+      await flush;
+      await clock.settle();
+      expect(aborted).toEqual(['the manager stops']);
+      // The one under way is lost when its client says so.
+      expect(await dropped(metrics)).toBe(how === 'until aborted' ? 3 : 2);
+    },
+  );
+
+  it('one that is not answered within half a minute makes room for the next', async () => {
+    hanging = 'until aborted';
+    const { recorder, metrics } = setup();
+    recorder.event(object(), content);
+    await clock.advance(30_000);
+    expect([aborted, await dropped(metrics)]).toEqual([['no answer in time'], 1]);
+    hanging = 'no';
+    recorder.event(object({ uid: 'u2' }), content);
+    await recorder.flush();
+    expect(created).toHaveLength(1);
+    expect(clock.armed).toBe(0);
   });
 
   it('more than the queue holds is dropped, the first ones are written', async () => {

@@ -2,10 +2,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Client } from './client.ts';
 import type { Clock } from './clock.ts';
-import { errorMessage, isNotFound } from './errors.ts';
+import { errorMessage, isNotFound, TransientError } from './errors.ts';
 import type { Logger } from './logger.ts';
 import { counter, type Metrics } from './metrics.ts';
 import type { Kind, KubeObject } from './object.ts';
+import { sleep } from './sleep.ts';
 
 /** What happened to an object, for `kubectl describe`. */
 export interface EventContent {
@@ -26,7 +27,7 @@ export interface EventRecorder {
 
 /** The recorder as the manager holds it. */
 export interface EventWriter extends EventRecorder {
-  /** Until everything said so far, counts included, is written or dropped. */
+  /** Until everything said so far, counts included, is written; what is not within 5 s is dropped: the lease waits for us. */
   flush(): Promise<void>;
 }
 
@@ -68,6 +69,10 @@ const MAX_SERIES = 5000;
 const SERIES_MS = 10 * 60_000;
 /** A count is written at most this often. */
 const PATCH_MS = 60_000;
+/** One write, its wait for Retry-After included. */
+const WRITE_MS = 30_000;
+/** A part of the 30 s that Kubernetes gives a Pod to end; most of them belong to the reconciles. */
+const FLUSH_MS = 5_000;
 
 interface Series {
   readonly event: K8sEvent;
@@ -88,7 +93,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventWriter 
     seriesByKey.delete(key);
     seriesByKey.set(key, { event, count: 1, lastMs: nowMs, written: 1, cancelPatch: undefined });
     forgetOld(nowMs);
-    writes.add(() => client.create(EVENT, event));
+    writes.add((signal) => client.create(EVENT, event, signal));
   }
 
   function forgetOld(nowMs: number): void {
@@ -114,18 +119,18 @@ export function createEventRecorder(options: EventRecorderOptions): EventWriter 
     series.cancelPatch = undefined;
     if (series.written === series.count) return;
     series.written = series.count;
-    writes.add(() => patchCount(series));
+    writes.add((signal) => patchCount(series, signal));
   }
 
-  async function patchCount({ event, count, lastMs }: Series): Promise<void> {
+  async function patchCount({ event, count, lastMs }: Series, signal: AbortSignal): Promise<void> {
     const series = { count, lastObservedTime: microTime(new Date(lastMs)) };
     const { name, namespace = '' } = event.metadata;
     try {
-      await client.patch(EVENT, { namespace, name }, { series });
+      await client.patch(EVENT, { namespace, name }, { series }, { signal });
     } catch (error) {
       if (!isNotFound(error)) throw error;
       // The API server forgets Events after an hour: the count goes on in a new one.
-      await client.create(EVENT, { ...event, series });
+      await client.create(EVENT, { ...event, series }, signal);
     }
   }
 
@@ -140,19 +145,23 @@ export function createEventRecorder(options: EventRecorderOptions): EventWriter 
     },
     async flush() {
       for (const series of seriesByKey.values()) writeCount(series);
-      await writes.empty();
+      await writes.empty(FLUSH_MS);
     },
   };
 }
 
+type Write = (signal: AbortSignal) => Promise<unknown>;
+
 interface WriteQueue {
-  add(write: () => Promise<unknown>): void;
-  empty(): Promise<void>;
+  add(write: Write): void;
+  /** Resolves when nothing is left, at the latest after `withinMs`: the rest is dropped then. */
+  empty(withinMs: number): Promise<void>;
 }
 
 /** One write after the other; what fails or does not fit is counted and forgotten. */
-function createWriteQueue({ log, metrics }: EventRecorderOptions): WriteQueue {
-  const queue: (() => Promise<unknown>)[] = [];
+function createWriteQueue({ clock, log, metrics }: EventRecorderOptions): WriteQueue {
+  const queue: Write[] = [];
+  let abort = new AbortController();
   let working: Promise<void> | undefined;
   const definition = { name: 'ts_provider_events_dropped_total', help: 'Events that could not be written.' };
   const dropped = metrics && counter(metrics, definition);
@@ -164,10 +173,14 @@ function createWriteQueue({ log, metrics }: EventRecorderOptions): WriteQueue {
 
   async function work(): Promise<void> {
     for (let write = queue.shift(); write !== undefined; write = queue.shift()) {
+      abort = new AbortController();
+      const cancel = clock.schedule(() => abort.abort(new TransientError('no answer in time')), WRITE_MS);
       try {
-        await write();
+        await write(abort.signal);
       } catch (error) {
         drop(errorMessage(error));
+      } finally {
+        cancel();
       }
     }
     working = undefined;
@@ -179,7 +192,14 @@ function createWriteQueue({ log, metrics }: EventRecorderOptions): WriteQueue {
       queue.push(write);
       working ??= work();
     },
-    empty: async () => working,
+    async empty(withinMs) {
+      const emptied = new AbortController();
+      await Promise.race([working, sleep(clock, withinMs, emptied.signal)]);
+      emptied.abort();
+      if (working === undefined) return;
+      for (const _write of queue.splice(0)) drop('the manager stops');
+      abort.abort(new TransientError('the manager stops'));
+    },
   };
 }
 

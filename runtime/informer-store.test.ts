@@ -82,6 +82,22 @@ describe('replace', () => {
     store.upsert(thing('46'));
     expect(version()).toBe('46');
   });
+
+  it('a restored server that has moved past what was told is believed, too', () => {
+    store.replace([thing('100')], '110');
+    told.length = 0;
+    store.replace([thing('10')], '150');
+    expect(version()).toBe('10');
+    expect(told).toEqual(['update u1@100>10']);
+  });
+
+  it('even where it gave the same version to something else', () => {
+    store.replace([thing('100', { labels: { x: 'before' } })], '110');
+    told.length = 0;
+    store.replace([thing('100', { labels: { x: 'after' } })], '150');
+    expect(store.list()[0]?.metadata.labels).toEqual({ x: 'after' });
+    expect(told).toEqual(['update u1@100>100']);
+  });
 });
 
 describe('absorb', () => {
@@ -142,6 +158,14 @@ describe('absorb', () => {
     store.replace([], '8');
     expect(store.size).toBe(0);
     expect(told).toEqual([]);
+  });
+
+  it('nor is it changed back by a list that is older than it', () => {
+    store.replace([thing('1')], '3');
+    store.absorb(thing('7'));
+    store.replace([thing('1')], '6');
+    expect(version()).toBe('7');
+    expect(told).toEqual(['add u1@1']);
   });
 
   it('our new namesake outlives the late deletion of the old one', () => {

@@ -109,8 +109,11 @@ export class InformerStore {
     this.#seen = resourceVersion;
     for (const item of items) {
       const key = keyOf(nameOf(item));
-      const entry = this.#entries.get(key);
-      if (!mayBeOurs(entry)) this.#set(key, isDeepStrictEqual(entry?.object, item) ? entry?.object : item);
+      const known = this.#entries.get(key);
+      if (mayBeOurs(known)) continue;
+      // After a restore the same version may have been given to something else.
+      const same = known !== undefined && isDeepStrictEqual(known.object, item);
+      this.#set(key, same ? known.object : item);
     }
   }
 
@@ -136,7 +139,21 @@ export class InformerStore {
     }
   }
 
-PLACEHOLDER
+  #upsert(incoming: KubeObject): void {
+    const key = keyOf(nameOf(incoming));
+    const known = this.#entries.get(key)?.object;
+    const order = known === undefined ? -1 : compareVersions(known, incoming);
+    // Our own younger write is here already, and the watch will come to it: the step in between is of no use to anybody.
+    if (order > 0) return;
+    this.#set(key, order === 0 && known !== undefined ? known : incoming);
+  }
+
+  /** What the server says, whatever was known before. */
+  #set(key: string, object: KubeObject): void {
+    const previous = this.#entries.get(key)?.announced;
+    this.#put(key, { object: freeze(object), announced: object });
+    this.#announce(object, previous);
+  }
 
   #announce(object: KubeObject, previous: KubeObject | undefined): void {
     if (previous === undefined) {
@@ -144,7 +161,7 @@ PLACEHOLDER
     } else if (previous.metadata.uid !== object.metadata.uid) {
       this.#emit({ type: 'delete', object: previous });
       this.#emit({ type: 'add', object });
-    } else if (previous.metadata.resourceVersion !== object.metadata.resourceVersion) {
+    } else if (previous !== object) {
       this.#emit({ type: 'update', object, previous });
     }
   }

@@ -64,8 +64,14 @@ afterEach(async () => {
   await server.close();
 });
 
-/** Lists and watches answer by their own scripts; after the last watch of the script the connection stays open and silent. */
-function setup(script: { lists: Step[]; watches?: Step[] }, options: { namespace?: string } = {}) {
+/**
+ * Lists, watches, and what is asked before a watch is resumed, answer by their own scripts. After the last watch of the script the
+ * connection stays open and silent; without a script of its own the newest version is one of the far future.
+ */
+function setup(
+  script: { lists: Step[]; watches?: Step[]; newest?: Step[] },
+  options: { namespace?: string } = {},
+) {
   const waits: number[] = [];
   const logged: { level: string; message: string; fields: object }[] = [];
   const log = Object.fromEntries(
@@ -76,11 +82,17 @@ function setup(script: { lists: Step[]; watches?: Step[] }, options: { namespace
   ) as unknown as Logger;
   const lists = [...script.lists];
   const watches = [...(script.watches ?? [])];
-  const seen = { lists: [] as SeenRequest[], watches: [] as SeenRequest[] };
+  const newest = [...(script.newest ?? [])];
+  const seen = { lists: [] as SeenRequest[], watches: [] as SeenRequest[], newest: [] as SeenRequest[] };
+  const next = {
+    lists: () => (lists.length > 1 ? lists.shift() : lists[0]),
+    watches: () => watches.shift(),
+    newest: () => newest.shift() ?? answerList(1_000_000),
+  };
   server.answer((request, response) => {
-    const watching = request.query.get('watch') === 'true';
-    seen[watching ? 'watches' : 'lists'].push(request);
-    const step = watching ? watches.shift() : lists.length > 1 ? lists.shift() : lists[0];
+    const what = whatIsAsked(request);
+    seen[what].push(request);
+    const step = next[what]();
     if (step === undefined) response.writeHead(200).flushHeaders();
     else step(response, request);
   });
@@ -91,6 +103,11 @@ function setup(script: { lists: Step[]; watches?: Step[] }, options: { namespace
   const tell = (event: InformerEvent<KubeObject>) =>
     void told.push(`${event.type} ${event.object.metadata.name}`);
   return { informers, client, waits, logged, seen, told, tell };
+}
+
+function whatIsAsked({ query }: SeenRequest): 'lists' | 'watches' | 'newest' {
+  if (query.get('watch') === 'true') return 'watches';
+  return query.get('limit') === '1' ? 'newest' : 'lists';
 }
 
 const answerList =
@@ -130,6 +147,7 @@ describe('list and watch', () => {
     await expect.poll(() => told).toEqual(['add a', 'add b', 'update a', 'add c', 'delete b']);
     expect(informers.cache.list(THING).map((object) => object.metadata.name)).toEqual(['a', 'c']);
     expect(seen.watches[0]?.query.get('resourceVersion')).toBe('5');
+    expect(seen.newest).toEqual([]);
     const seconds = Number(seen.watches[0]?.query.get('timeoutSeconds'));
     expect(seconds).toBeGreaterThanOrEqual(300);
     expect(seconds).toBeLessThanOrEqual(600);
@@ -146,7 +164,50 @@ describe('list and watch', () => {
       .poll(() => seen.watches.map((request) => request.query.get('resourceVersion')))
       .toEqual(['5', '6', '9']);
     expect(seen.lists).toHaveLength(1);
+    expect(seen.newest).toHaveLength(2);
     expect(logged).toEqual([]);
+  });
+
+  it.each<[string, Step]>([
+    ['ended', endWith(watchLine('BOOKMARK', thing('', 511)))],
+    ['was dropped', dropAfter(watchLine('BOOKMARK', thing('', 511)))],
+  ])(
+    'a server that was restored from an older backup while the watch %s is listed again',
+    async (_how, end) => {
+      const { informers, told, tell, seen, logged } = setup({
+        lists: [
+          answerList(500, thing('kept', 499), thing('made-since', 400)),
+          answerList(204, thing('kept', 203), thing('deleted-since', 202)),
+        ],
+        watches: [end],
+        newest: [answerList(204)],
+      });
+      informers.addHandler(THING, tell);
+      informers.start(stop.signal);
+      await expect
+        .poll(() => seen.watches.map((request) => request.query.get('resourceVersion')))
+        .toEqual(['500', '204']);
+      expect(told.slice(2)).toEqual(['delete made-since', 'update kept', 'add deleted-since']);
+      expect([seen.lists.length, seen.newest.length]).toEqual([2, 1]);
+      expect(logged.filter(({ level }) => level === 'warn')).toMatchObject([
+        { message: /restore from a backup/, fields: { newest: '204', known: '511' } },
+      ]);
+    },
+  );
+
+  it('does not resume before it knows whether the server went back', async () => {
+    const broken: Step = (response) => sendStatus(response, 500, 'InternalError');
+    const { informers, seen } = setup({
+      lists: [answerList(500, thing('a', 499)), broken, answerList(204)],
+      watches: [endWith(watchLine('BOOKMARK', thing('', 511)))],
+      newest: [broken, answerList(204), answerList(204)],
+    });
+    informers.add(THING);
+    informers.start(stop.signal);
+    await expect
+      .poll(() => seen.watches.map((request) => request.query.get('resourceVersion')))
+      .toEqual(['500', '204']);
+    expect(informers.cache.list(THING)).toEqual([]);
   });
 
   it('resumes from the last whole event when the connection is dropped in the middle of one', async () => {

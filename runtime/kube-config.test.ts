@@ -26,10 +26,25 @@ describe('kubeConfigFromString', () => {
     expect(kubeConfigFromString(kubeConfigText({ server })).server).toBe(server);
   });
 
+  it.each(['http://proxy:1', 'https://proxy:1', 'socks5://proxy:1'])('accepts the proxy %s', (proxy) => {
+    kubeConfigFromString(kubeConfigText({ server, cluster: { 'proxy-url': proxy } }));
+  });
+
+  it('a tag of unknown meaning is none, and what it stands before is not quoted', () => {
+    const text = kubeConfigText({ server }).replace('"a-token"', `!${CANARY} a-token`);
+    expect(kubeConfigFromString(text).load().getCurrentUser()?.token).toBe('a-token');
+  });
+
   it.each([
     ['nothing', '', /not a YAML object/],
     ['text', CANARY, /not a YAML object/],
     ['broken YAML', `users:\n- name: u\n   token: "${CANARY}`, /not valid YAML \(line \d+\)/],
+    [
+      'an alias without an anchor',
+      `users: [{name: u, user: {token: *${CANARY}}}]`,
+      /aliases cannot be resolved/,
+    ],
+    ['an anchor that holds itself', `users: &${CANARY} [*${CANARY}]`, /aliases cannot be resolved/],
     ['no context', `{users: [{name: u, user: {token: ${CANARY}}}]}`, /no current-context/],
     ['an unknown context', '{current-context: x}', /current-context is not among/],
     [
@@ -39,6 +54,14 @@ describe('kubeConfigFromString', () => {
     ],
     ['no server', '{clusters: [{name: c, cluster: {}}]}', /server is missing/],
     ['a server that is no URL', kubeConfigText({ server: 'nowhere' }), /not a URL/],
+    ['a server of another kind', kubeConfigText({ server: 'ftp://127.0.0.1' }), /not a URL of https/],
+    ...['ftp://proxy:1', `${CANARY}:1`, 'socks4://proxy:1', 'proxy'].map(
+      (proxy): [string, string, RegExp] => [
+        `the proxy ${proxy}`,
+        kubeConfigText({ server, cluster: { 'proxy-url': proxy } }),
+        /proxy-url is not a URL of http, https or socks5/,
+      ],
+    ),
     [
       'plain http',
       kubeConfigText({ server: 'http://127.0.0.1:1', cluster: { 'insecure-skip-tls-verify': false } }),

@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { KubeConfig } from '@kubernetes/client-node';
-import { parseDocument } from 'yaml';
+import { type Document, parseDocument } from 'yaml';
 
 /** Where an API server is and who we are there. `load` reads it anew: tokens and certificates on disk change. */
 export interface KubeConfigSource {
@@ -109,7 +109,8 @@ function fromText(text: string, folder = ''): KubeConfig {
     if (name !== undefined && user?.tokenFile && !user.token)
       tokenFiles.set(name, path.resolve(folder, user.tokenFile));
   }
-  kubeConfig.loadFromString(text);
+  // What we parsed, as JSON: client-node's own parser knows other tags than ours, and its errors quote the text.
+  kubeConfig.loadFromString(JSON.stringify(raw));
   kubeConfig.makePathsAbsolute(folder);
   // client-node does not know tokenFile; its provider of this name reads the file again every minute.
   kubeConfig.users = kubeConfig.users.map((user) => {
@@ -126,11 +127,25 @@ function parseYaml(text: string): { users?: RawUser[] } {
   const document = parseDocument(text);
   const [problem] = document.errors;
   if (problem !== undefined) throw new Error(`it is not valid YAML (line ${problem.linePos?.[0].line ?? 1})`);
-  const value: unknown = document.toJS();
+  const value = resolve(document);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new Error('it is not a YAML object');
   return value;
 }
+
+/** Aliases are looked up here: one that means nothing, that means too much, or that holds itself shows only now. */
+function resolve(document: Document): unknown {
+  try {
+    const value: unknown = document.toJS();
+    JSON.stringify(value);
+    return value;
+  } catch {
+    throw new Error('its YAML aliases cannot be resolved');
+  }
+}
+
+/** What undici can speak to a proxy. */
+const PROXY_SCHEMES = ['http:', 'https:', 'socks5:', 'socks:'];
 
 function check(kubeConfig: KubeConfig): void {
   const context = kubeConfig.getContextObject(kubeConfig.currentContext);
@@ -140,7 +155,9 @@ function check(kubeConfig: KubeConfig): void {
   if (cluster === null) throw new Error('the cluster of its current-context is not among its clusters');
   const user = kubeConfig.getCurrentUser();
   if (user === null) throw new Error('the user of its current-context is not among its users');
-  if (!URL.canParse(cluster.server)) throw new Error('its server is not a URL');
+  if (!hasScheme(cluster.server, ['http:', 'https:'])) throw new Error('its server is not a URL of https');
+  if (cluster.proxyUrl && !hasScheme(cluster.proxyUrl, PROXY_SCHEMES))
+    throw new Error('its proxy-url is not a URL of http, https or socks5');
   if (cluster.server.startsWith('http:') && !cluster.skipTLSVerify) {
     throw new Error('its server is plain http; that needs insecure-skip-tls-verify: true');
   }
@@ -149,6 +166,10 @@ function check(kubeConfig: KubeConfig): void {
     cert: decode(user.certData),
     key: decode(user.keyData),
   });
+}
+
+function hasScheme(url: string, schemes: readonly string[]): boolean {
+  return schemes.includes(URL.parse(url)?.protocol ?? '');
 }
 
 function decode(data: string | undefined): Buffer | undefined {

@@ -248,12 +248,17 @@ class SqliteCloud implements InMemoryCloud {
          retry_at = :now, updated_at = :now, changed = :change
        WHERE dies_at <= :now AND state IN ('booting', 'running')`,
     ).run({ now, change });
-    this.sql(
-      "DELETE FROM instances WHERE state = 'terminated' AND guest_work IS NULL AND updated_at <= ?",
-    ).run(now - TOMBSTONE_MS);
-    // With them go the counts of callers that have no instance. One that is still to be made is throttled anew.
-    this.sql('DELETE FROM throttled WHERE caller NOT IN (SELECT client_token FROM instances)').run();
+    this.forgetTombstones(now - TOMBSTONE_MS);
     return Number(failed.changes) + Number(booted.changes) + Number(died.changes);
+  }
+
+  private forgetTombstones(untilMs: number): void {
+    const { changes } = this.sql(
+      "DELETE FROM instances WHERE state = 'terminated' AND guest_work IS NULL AND updated_at <= ?",
+    ).run(untilMs);
+    // With them go the counts of callers without an instance. Those that wait for theirs at this moment are throttled anew.
+    if (changes !== 0)
+      this.sql('DELETE FROM throttled WHERE caller NOT IN (SELECT client_token FROM instances)').run();
   }
 
   claim(claim: Claim): GuestJob[] {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Ctx } from '../../runtime/context.ts';
 import { ApiError, errorMessage, TerminalError, TransientError } from '../../runtime/errors.ts';
-import { done, type Outcome, waitFor } from '../../runtime/result.ts';
+import { done, type Outcome } from '../../runtime/result.ts';
 import { type FirstBoot, readFirstBoot } from './bootstrap-data.ts';
 import type { JobResult } from './cloud.ts';
 import { bringUp, leaveCluster, markNodeLost } from './guest.ts';

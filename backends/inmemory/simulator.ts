@@ -43,75 +43,88 @@ interface Guest {
 
 /** Many managers may simulate one cloud: guest work is leased in the database, so that no two bring up the same guest. */
 export function createSimulator(options: SimulatorOptions): Simulator {
-  const { cloud, workloads, clock } = options;
-  const owner = randomUUID();
-  const atWork = new Map<Guest, Promise<void>>();
-  const concurrency = options.concurrency ?? CONCURRENCY;
-  const perCluster = Math.ceil(concurrency / 2);
-  let stopped = false;
-  let disarmLeaseEnd = (): void => undefined;
+  return new LeasingSimulator(options);
+}
 
-  return {
-    async tick(ctx) {
-      if (stopped) return;
-      prolongLeases();
-      cloud.advance();
-      cloud.flush();
-      const jobs = cloud.claim({ owner, limit: concurrency - atWork.size, perCluster, leaseMs: LEASE_MS });
-      for (const job of jobs) start(ctx, job);
-      armLeaseEnd();
-    },
-    idle,
-    async stop() {
-      stopped = true;
-      disarmLeaseEnd();
-      cutOff('The manager stops');
-      await idle();
-    },
-  };
+class LeasingSimulator implements Simulator {
+  private readonly options: SimulatorOptions;
+  private readonly owner = randomUUID();
+  private readonly atWork = new Map<Guest, Promise<void>>();
+  private readonly concurrency: number;
+  private disarmLeaseEnd = (): void => undefined;
+  private stopped = false;
 
-  async function idle(): Promise<void> {
-    while (atWork.size > 0) await Promise.all(atWork.values());
+  constructor(options: SimulatorOptions) {
+    this.options = options;
+    this.concurrency = options.concurrency ?? CONCURRENCY;
   }
 
-  function prolongLeases(): void {
-    if (atWork.size === 0) return;
-    const ids = [...atWork.keys()].map((guest) => guest.instanceID);
-    const held = cloud.prolong(owner, ids, LEASE_MS);
-    armLeaseEnd();
-    cutOff('Somebody else has taken the work over', (guest) => !held.has(guest.instanceID));
+  async tick(ctx: Ctx): Promise<void> {
+    if (this.stopped) return;
+    const { cloud } = this.options;
+    this.prolongLeases();
+    cloud.advance();
+    cloud.flush();
+    const jobs = cloud.claim({
+      owner: this.owner,
+      limit: this.concurrency - this.atWork.size,
+      perCluster: Math.ceil(this.concurrency / 2),
+      leaseMs: LEASE_MS,
+    });
+    for (const job of jobs) this.start(ctx, job);
+    this.armLeaseEnd();
+  }
+
+  async idle(): Promise<void> {
+    while (this.atWork.size > 0) await Promise.all(this.atWork.values());
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.disarmLeaseEnd();
+    this.cutOff('The manager stops');
+    await this.idle();
+  }
+
+  private prolongLeases(): void {
+    if (this.atWork.size === 0) return;
+    const ids = [...this.atWork.keys()].map((guest) => guest.instanceID);
+    const held = this.options.cloud.prolong(this.owner, ids, LEASE_MS);
+    this.armLeaseEnd();
+    this.cutOff('Somebody else has taken the work over', (guest) => !held.has(guest.instanceID));
   }
 
   /** Should ticks stay away or fail, the guests must have let go before others may take over. */
-  function armLeaseEnd(): void {
-    disarmLeaseEnd();
-    if (atWork.size === 0) return;
-    disarmLeaseEnd = clock.schedule(() => cutOff('The simulator was held up'), LEASE_MS - LEASE_MARGIN_MS);
+  private armLeaseEnd(): void {
+    this.disarmLeaseEnd();
+    if (this.atWork.size === 0) return;
+    const lapse = (): void => this.cutOff('The simulator was held up');
+    this.disarmLeaseEnd = this.options.clock.schedule(lapse, LEASE_MS - LEASE_MARGIN_MS);
   }
 
-  function cutOff(why: string, which: (guest: Guest) => boolean = () => true): void {
-    for (const guest of atWork.keys()) if (which(guest)) guest.cutOff.abort(new TransientError(why));
+  private cutOff(why: string, which: (guest: Guest) => boolean = () => true): void {
+    for (const guest of this.atWork.keys()) if (which(guest)) guest.cutOff.abort(new TransientError(why));
   }
 
-  function start(ctx: Ctx, job: GuestJob): void {
+  private start(ctx: Ctx, job: GuestJob): void {
     const guest: Guest = { instanceID: job.instance.id, cutOff: new AbortController() };
-    atWork.set(
-      guest,
-      run(ctx, job, guest).finally(() => atWork.delete(guest)),
-    );
+    const running = this.run(ctx, job, guest.cutOff).finally(() => this.atWork.delete(guest));
+    this.atWork.set(guest, running);
   }
 
-  async function run(ctx: Ctx, job: GuestJob, guest: Guest): Promise<void> {
+  private async run(ctx: Ctx, job: GuestJob, cutOff: AbortController): Promise<void> {
+    const { cloud, clock, workloads } = this.options;
     const { namespace, name, providerID } = job.instance;
     const log = ctx.log.child({ TSMachine: `${namespace}/${name}`, providerID, guestWork: job.work });
     // The tick's own signal ends with the tick: a guest has a deadline of its own.
     const late = new TransientError(`The API server did not answer within ${GUEST_DEADLINE_MS / 1000} s`);
-    const cancel = clock.schedule(() => guest.cutOff.abort(late), GUEST_DEADLINE_MS);
-    const { signal } = guest.cutOff;
-    const recordNode = (of: GuestJob, nodeName: string): boolean => cloud.recordNode(of, owner, nodeName);
+    const cancel = clock.schedule(() => cutOff.abort(late), GUEST_DEADLINE_MS);
+    const recordNode = (of: GuestJob, nodeName: string): boolean =>
+      cloud.recordNode(of, this.owner, nodeName);
     try {
-      const result = await doGuestWork({ ...ctx, log, signal }, job, { workloads, recordNode });
-      cloud.settle(job, owner, result);
+      const guestCtx = { ...ctx, log, signal: cutOff.signal };
+      const result = await doGuestWork(guestCtx, job, { workloads, recordNode });
+      cloud.settle(job, this.owner, result);
       log.debug({ result: result.kind }, 'Guest work ended');
     } catch (error) {
       // Only the database can have failed. The lease runs out, and somebody starts again.

@@ -39,7 +39,11 @@ async function main(): Promise<number> {
   const stack = await findStack((line) => screen.say(line));
   const directory = temporaryDirectory('demo');
   const owned: (() => Promise<void>)[] = [];
-  const starting = startDemo({ stack, dir: directory.path, say: (line) => screen.say(line), owned });
+  const say = (line: string) => {
+    run.signal.throwIfAborted(); // After each step of the start: what has been started is stopped again.
+    screen.say(line);
+  };
+  const starting = startDemo({ stack, dir: directory.path, say, owned });
   let demo: Demo | undefined;
   try {
     demo = await Promise.race([starting, aborted(run.signal)]);
@@ -51,7 +55,7 @@ async function main(): Promise<number> {
     return 1;
   } finally {
     screen.settle();
-    // What is half started cannot be stopped: it is given the seconds that it needs.
+    // A step that is half done cannot be stopped: it is given the seconds that it needs.
     demo ??= await starting.catch(() => undefined);
     await tearDown(owned, demo, screen);
     directory.remove();

@@ -253,9 +253,14 @@ it('clusterctl delete --include-crd removes the provider from the empty source',
   const { apiServer, provider } = source.management;
   await provider?.server.stop();
   await clusterctl(source, 'delete', '--infrastructure=ts-provider', '--include-crd', '--include-namespace');
-  // ClusterRoles stay: clusterctl deletes only those that carry the name of the namespace.
   const selector = `--selector=cluster.x-k8s.io/provider=${LABEL}`;
-  const get = [`--kubeconfig=${apiServer.kubeconfig}`, 'get', 'crd,namespace', selector, '--output=name'];
+  const get = [
+    `--kubeconfig=${apiServer.kubeconfig}`,
+    'get',
+    'crd,namespace,clusterrole,clusterrolebinding',
+    selector,
+    '--output=name',
+  ];
   await expect.poll(() => runProgram(stack.binaries.kubectl, get), soon).toBe('');
   expect((await source.client.list(ProviderKind)).map(({ metadata }) => metadata.name)).not.toContain(LABEL);
 });
