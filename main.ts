@@ -145,7 +145,11 @@ function inMemory(base: Foundation, database: string) {
       createClient({ kubeConfig: kubeConfigFromString(text), metrics, target: 'workload' }),
   });
   const simulator = createSimulator({ cloud, workloads, clock });
-  return { simulator, backend: createInMemoryBackend(cloud) };
+  const stop = async () => {
+    await simulator.stop();
+    cloud.close();
+  };
+  return { simulator, backend: createInMemoryBackend(cloud), stop };
 }
 
 function build(flags: Flags): Manager {
@@ -154,7 +158,7 @@ function build(flags: Flags): Manager {
   const { cache } = informers;
   watchKinds(base);
 
-  const { backend, simulator } = inMemory(base, flags['in-memory-database']);
+  const { backend, simulator, stop: stopInMemory } = inMemory(base, flags['in-memory-database']);
   const machines = createController(
     {
       name: 'tsmachine',
@@ -202,7 +206,7 @@ function build(flags: Flags): Manager {
         everyMs: CHANGES_TICK_MS,
         tick: changeFeedTick(backend, (name) => machines.wake(name)),
       }),
-      atStop('in-memory-guests', () => simulator.stop()),
+      atStop('in-memory-cloud', stopInMemory),
       atStop('events', () => events.flush()),
     ],
     controllers: [clusters, machines, templates],

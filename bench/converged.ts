@@ -161,7 +161,7 @@ async function idleRows(
     { what: 'idle: requests', value: listed(requests) },
     { what: 'idle: reconciles', value: digits(reconciles(after.scrape) - reconciles(before.scrape)) },
     {
-      what: 'idle: calls to the backend',
+      what: 'idle: calls to the backend, its change feed apart',
       value: `${digits(perSecond)}/s`,
       hold: target(`< ${HOLD.cloudCallsPerSecond}/s`, perSecond < HOLD.cloudCallsPerSecond),
     },

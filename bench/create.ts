@@ -93,7 +93,7 @@ function costRows({ machines, clusters, manager, milestones, apiServerSeconds, c
     },
     { what: 'management API requests per machine', value: listed(requests, machines) },
     { what: 'workload API requests per machine', value: listed(workload, machines) },
-    { what: 'backend calls per machine', value: listed(withoutPolling(calls), machines) },
+    { what: 'backend calls per machine', value: listed(calls, machines) },
     { what: 'reconciles per machine', value: digits(reconciled / machines) },
     { what: 'longest pause of the event loop', value: `${digits(milestones.longestPauseMs)} ms` },
     { what: 'conflicts', value: digits(retried) },
@@ -131,9 +131,4 @@ function ofClusters(requests: ReadonlyMap<string, number>): ReadonlyMap<string, 
 
 function isOfClusters(key: string): boolean {
   return /^(list|watch) /.test(key) || key.endsWith(' tsclusters');
-}
-
-/** The change feed is asked by the clock, not by the machine. */
-function withoutPolling(calls: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
-  return new Map([...calls].filter(([verb]) => verb !== 'changes'));
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createClient, isKindNotServed, loadKubeConfig } from './client.ts';
+import { createClient, isKindNotServed, kubeConfigFromString, loadKubeConfig } from './client.ts';
 import type { Clock } from './clock.ts';
 import { errorMessage } from './errors.ts';
 import {
@@ -251,6 +252,20 @@ describe('errors', () => {
     });
   });
 
+  it('the signal ends a request that has no connection yet', async () => {
+    const stop = new AbortController();
+    const mute = createServer((socket) => {
+      socket.on('error', () => undefined).resume();
+      stop.abort(new Error('deadline'));
+    });
+    await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve));
+    const { port } = mute.address() as AddressInfo;
+    const kubeConfig = kubeConfigFromString(kubeConfigText({ server: `https://127.0.0.1:${port}` }));
+    const error = await failure(createClient({ kubeConfig }).get(THING, NAME, stop.signal));
+    mute.close();
+    expect(error).toMatchObject({ name: 'TransientError', cause: { message: 'deadline' } });
+  });
+
   it('the signal ends a request that is under way', async () => {
     const stop = new AbortController();
     server.answer(() => stop.abort(new Error('deadline')));
@@ -314,6 +329,28 @@ describe('credentials', () => {
     write('third');
     accept('third');
     expect(await client.get(THING, NAME)).toEqual(thing());
+  });
+
+  it('a kubeconfig file whose server no longer speaks TLS as it says is read again, once a second at most', async () => {
+    const kubeconfig = path.join(folder, 'config');
+    const write = (url: string) => writeFileSync(kubeconfig, kubeConfigText({ server: url }));
+    const plain = server.kubeConfig.server;
+    const clock = new FakeClock();
+    server.answer((_request, response) => sendJson(response, 200, thing()));
+    write(plain.replace('http:', 'https:'));
+    const source = loadKubeConfig({ path: kubeconfig });
+    let loads = 0;
+    const load = () => (loads++, source.load());
+    const client = createClient({ kubeConfig: { ...source, load }, clock });
+
+    for (let i = 0; i < 5; i++)
+      expect(await failure(client.get(THING, NAME))).toMatchObject({ name: 'TransientError' });
+    expect(loads).toBe(2);
+    write(plain);
+    await clock.advance(1_000);
+    expect(await failure(client.get(THING, NAME))).toMatchObject({ name: 'TransientError' });
+    expect(await client.get(THING, NAME)).toEqual(thing());
+    expect(loads).toBe(3);
   });
 
   it('a token that stays wrong is an error after the second try', async () => {

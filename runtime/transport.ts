@@ -77,7 +77,7 @@ export function createTransport(deps: {
   ): Promise<Dispatcher.ResponseData> {
     const silenceMs = exchange.silenceMs ?? SILENCE_MS;
     try {
-      const response = await used.dispatcher.request({
+      const answer = used.dispatcher.request({
         origin: used.origin,
         path: used.pathPrefix + exchange.path,
         method: exchange.method,
@@ -92,6 +92,7 @@ export function createTransport(deps: {
         headersTimeout: SILENCE_MS,
         bodyTimeout: silenceMs,
       });
+      const response = await unlessAborted(answer, signal);
       deps.onResponse(exchange.method, String(response.statusCode));
       return response;
     } catch (error) {
@@ -100,6 +101,18 @@ export function createTransport(deps: {
       if (isTlsFailure(error)) credentials.refuse(used);
       throw noAnswer(`No answer from the API server at ${used.origin}`, error, signal);
     }
+  }
+}
+
+/** undici looks at the signal of a request only once it has a connection, and trying to get one takes it up to 10 s. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }
 
