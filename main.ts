@@ -254,7 +254,11 @@ async function main(): Promise<void> {
   await manager.run();
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`ts-provider: ${errorMessage(error)}\n`);
-  process.exitCode = 1;
-});
+// All is stopped: a connection that somebody does not close must not keep the process.
+main().then(
+  () => process.exit(0),
+  (error: unknown) => {
+    process.stderr.write(`ts-provider: ${errorMessage(error)}\n`);
+    process.exit(1);
+  },
+);

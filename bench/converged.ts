@@ -151,8 +151,8 @@ async function idleRows(
   const startedMs = Date.now();
   const rss = await sampleRSS(manager, seconds);
   const elapsed = (Date.now() - startedMs) / 1000;
-  const calls = callsOf(world) - before.calls;
   const after = { scrape: await mustScrape(manager), usage: manager.usage() };
+  const calls = callsOf(world) - before.calls + feedCalls(after.scrape) - feedCalls(before.scrape);
   const requests = requestsBetween(before.scrape, after.scrape);
   const cpu = after.usage.cpuSeconds - before.usage.cpuSeconds;
   const perSecond = calls / elapsed;
@@ -161,7 +161,7 @@ async function idleRows(
     { what: 'idle: requests', value: listed(requests) },
     { what: 'idle: reconciles', value: digits(reconciles(after.scrape) - reconciles(before.scrape)) },
     {
-      what: 'idle: calls to the backend, its change feed apart',
+      what: 'idle: calls to the backend, its change feed included',
       value: `${digits(perSecond)}/s`,
       hold: target(`< ${HOLD.cloudCallsPerSecond}/s`, perSecond < HOLD.cloudCallsPerSecond),
     },
@@ -178,6 +178,11 @@ async function idleRows(
     },
     { what: 'idle: event loop lag, 99 % and most', value: lag(after.scrape) },
   ];
+}
+
+/** The backend does not count its change feed; the ticker that asks it does. */
+function feedCalls(scrape: Scrape): number {
+  return scrape.sum('ts_provider_ticker_time_seconds_count', { ticker: 'in-memory-changes' });
 }
 
 /** RSS in MiB, now and every few seconds. */

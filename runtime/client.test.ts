@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createClient, isKindNotServed, kubeConfigFromString, loadKubeConfig } from './client.ts';
 import type { Clock } from './clock.ts';
 import { errorMessage } from './errors.ts';
@@ -254,14 +254,16 @@ describe('errors', () => {
 
   it('the signal ends a request that has no connection yet', async () => {
     const stop = new AbortController();
+    let held: Socket | undefined;
     const mute = createServer((socket) => {
-      socket.on('error', () => undefined).resume();
+      held = socket.on('error', () => undefined).resume();
       stop.abort(new Error('deadline'));
     });
     await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve));
     const { port } = mute.address() as AddressInfo;
     const kubeConfig = kubeConfigFromString(kubeConfigText({ server: `https://127.0.0.1:${port}` }));
     const error = await failure(createClient({ kubeConfig }).get(THING, NAME, stop.signal));
+    held?.destroy();
     mute.close();
     expect(error).toMatchObject({ name: 'TransientError', cause: { message: 'deadline' } });
   });
@@ -316,6 +318,22 @@ describe('credentials', () => {
       'Bearer old',
       'Bearer new',
     ]);
+  });
+
+  it('files are looked at again after a minute, and when the clock was set back', async () => {
+    const clock = new FakeClock();
+    const config = server.kubeConfig.load();
+    const look = vi.spyOn(config, 'applyToHTTPSOptions');
+    const client = createClient({ kubeConfig: { ...server.kubeConfig, load: () => config }, clock });
+    server.answer((_request, response) => sendJson(response, 200, thing()));
+    const looks = async () => (await client.get(THING, NAME), look.mock.calls.length);
+    expect(await looks()).toBe(1);
+    await clock.advance(59_999);
+    expect(await looks()).toBe(1);
+    await clock.advance(1);
+    expect(await looks()).toBe(2);
+    clock.setTime(new Date(clock.now().getTime() - 1));
+    expect([await looks(), await looks()]).toEqual([3, 3]);
   });
 
   it('a token that is rotated again after the clock was set back is read again', async () => {

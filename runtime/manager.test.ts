@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
+import type { ApiClient } from './client.ts';
+import { TransientError } from './errors.ts';
+import { FakeClock } from './fake-clock.ts';
+import { createInformers } from './informer.ts';
 import type { LeaderElector } from './leader-election.ts';
 import { createLogger } from './logger.ts';
 import { createManager, type ManagerOptions } from './manager.ts';
@@ -98,6 +102,23 @@ describe('run', () => {
     manager.stop();
     await running;
     expect(seen).toEqual(['+http', '-informers', '-lease', '-http']);
+  });
+
+  it('may be stopped while real informers wait for a server that does not answer', async () => {
+    const snapshot = async (_kind: unknown, _options: unknown, signal: AbortSignal) => {
+      await aborted(signal);
+      throw new TransientError('aborted');
+    };
+    const client = { snapshot } as unknown as ApiClient;
+    const log = createLogger({ level: 'silent' });
+    const informers = createInformers({ client, log, clock: new FakeClock() });
+    informers.add({ apiVersion: 'v1', kind: 'Thing', plural: 'things', namespaced: true });
+    const { manager, seen } = setup({ informers });
+    const running = manager.run();
+    await settle();
+    manager.stop();
+    await running;
+    expect(seen).toEqual(['+http', '-lease', '-http']);
   });
 
   it('may be stopped while it waits for the lease', async () => {
