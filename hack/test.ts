@@ -23,6 +23,8 @@ const SECTIONS: readonly Section[] = [
   { title: 'unit tests', command: vitest('unit'), counts: 'tests' },
   { title: 'test stack', command: ['node', 'hack/stack/build.ts'], counts: 'one' },
   { title: 'stories on a real API server', command: vitest('envtest'), counts: 'tests' },
+  // Its exit code says nothing of speed: writes while idle, instances too many or too few, writes per machine.
+  { title: 'bench, the short run', command: ['node', 'bench/main.ts', '--short'], counts: 'one' },
 ];
 
 function vitest(project: string): [string, ...string[]] {
