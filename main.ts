@@ -10,7 +10,7 @@ import {
   TSMachineKind,
   TSMachineTemplateKind,
 } from './api/kinds.ts';
-import { openInMemoryCloud } from './backends/inmemory/cloud.ts';
+import { openInMemoryCloud } from './backends/inmemory/sqlite-cloud.ts';
 import { createInMemoryBackend } from './backends/inmemory/machine-backend.ts';
 import { createSimulator } from './backends/inmemory/simulator.ts';
 import { byCluster, byOwnerCluster, CLUSTER_INDEX, OWNER_CLUSTER_INDEX } from './contract/watches.ts';

@@ -2,7 +2,7 @@
 // A fleet in which nothing is to be done: what does it cost to start on it, and to keep it?
 import { randomUUID } from 'node:crypto';
 import type { TSMachineSpec } from '../api/tsmachine.ts';
-import { openInMemoryCloud } from '../backends/inmemory/cloud.ts';
+import { openInMemoryCloud } from '../backends/inmemory/sqlite-cloud.ts';
 import { pause } from '../hack/stack/process.ts';
 import { systemClock } from '../runtime/clock.ts';
 import {

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { readFileSync } from 'node:fs';
 import type { APIServer } from '../hack/stack/api-server.ts';
-import { openInMemoryCloud } from '../backends/inmemory/cloud.ts';
+import { openInMemoryCloud } from '../backends/inmemory/sqlite-cloud.ts';
 import type { CloudCounts } from '../backends/inmemory/cloud.ts';
 import { type ApiClient } from '../runtime/client.ts';
 import { systemClock } from '../runtime/clock.ts';

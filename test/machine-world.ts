@@ -5,7 +5,7 @@ import { CLUSTER_NAME_LABEL } from '../api/labels.ts';
 import type { TSCluster } from '../api/tscluster.ts';
 import type { TSMachine } from '../api/tsmachine.ts';
 import type { MachineBackend } from '../backends/backend.ts';
-import { openInMemoryCloud } from '../backends/inmemory/cloud.ts';
+import { openInMemoryCloud } from '../backends/inmemory/sqlite-cloud.ts';
 import { createInMemoryBackend } from '../backends/inmemory/machine-backend.ts';
 import { byCluster, CLUSTER_INDEX } from '../contract/watches.ts';
 import { clusterReconciler } from '../controllers/cluster/reconciler.ts';

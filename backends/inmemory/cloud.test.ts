@@ -6,7 +6,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { TransientError } from '../../runtime/errors.ts';
 import { FakeClock } from '../../runtime/fake-clock.ts';
-import { type InMemoryCloud, openInMemoryCloud, type RunRequest } from './cloud.ts';
+import type { InMemoryCloud, RunRequest } from './cloud.ts';
+import { openInMemoryCloud } from './sqlite-cloud.ts';
 
 let dir: string;
 let path: string;

@@ -7,7 +7,8 @@ import type { InMemoryFailures } from '../../api/inmemory.ts';
 import { FakeClock } from '../../runtime/fake-clock.ts';
 import { type BackendUnderTest, backendContract } from '../contract.ts';
 import type { BootstrapData, MachineFacts } from '../backend.ts';
-import { type InMemoryCloud, openInMemoryCloud } from './cloud.ts';
+import type { InMemoryCloud } from './cloud.ts';
+import { openInMemoryCloud } from './sqlite-cloud.ts';
 import { cloudConfig, contextOf, JOIN_FILE, machineNamed, WORKER_JOIN } from './fixtures.ts';
 import { createInMemoryBackend } from './machine-backend.ts';
 

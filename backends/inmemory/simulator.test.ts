@@ -4,7 +4,8 @@ import type { MachineFacts } from '../backend.ts';
 import type { Client } from '../../runtime/client.ts';
 import { TerminalError, TransientError } from '../../runtime/errors.ts';
 import { FakeClock } from '../../runtime/fake-clock.ts';
-import { type InMemoryCloud, openInMemoryCloud } from './cloud.ts';
+import type { InMemoryCloud } from './cloud.ts';
+import { openInMemoryCloud } from './sqlite-cloud.ts';
 import { FakeWorkload } from './fake-workload.ts';
 import {
   CONTROL_PLANE_JOIN,

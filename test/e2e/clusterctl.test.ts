@@ -11,7 +11,8 @@ import {
   TSMachineTemplateKind,
 } from '../../api/kinds.ts';
 import type { Machine } from '../../api/cluster-api.ts';
-import { type InMemoryCloud, openInMemoryCloud } from '../../backends/inmemory/cloud.ts';
+import type { InMemoryCloud } from '../../backends/inmemory/cloud.ts';
+import { openInMemoryCloud } from '../../backends/inmemory/sqlite-cloud.ts';
 import { type APIServer, startAPIServer } from '../../hack/stack/api-server.ts';
 import { type Stack, stack as findStack } from '../../hack/stack/build.ts';
 import { clusterSecrets, kubeconfigSecret } from '../../hack/stack/cluster-secrets.ts';

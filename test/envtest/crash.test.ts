@@ -2,7 +2,8 @@
 // kill -9 at any line is safe: the manager dies again and again while it makes and removes a hundred machines.
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { NodeKind, TSMachineKind } from '../../api/kinds.ts';
-import { type InMemoryCloud, openInMemoryCloud } from '../../backends/inmemory/cloud.ts';
+import type { InMemoryCloud } from '../../backends/inmemory/cloud.ts';
+import { openInMemoryCloud } from '../../backends/inmemory/sqlite-cloud.ts';
 import { serviceAccountKubeconfig } from '../../hack/stack/service-account.ts';
 import { PROVIDER_ACCOUNT } from '../../hack/stack/provider.ts';
 import { pause } from '../../hack/stack/process.ts';

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two managers, one cloud, one lease: at any time one acts, and the other finishes what it left.
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { type InMemoryCloud, openInMemoryCloud } from '../../backends/inmemory/cloud.ts';
+import type { InMemoryCloud } from '../../backends/inmemory/cloud.ts';
+import { openInMemoryCloud } from '../../backends/inmemory/sqlite-cloud.ts';
 import type { Provider } from '../../hack/stack/provider.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import type { Lease } from '../../runtime/leader-election.ts';
