@@ -30,8 +30,13 @@ function setup(data: Record<string, string> | undefined) {
 
 const encoded = (text: string) => ({ value: Buffer.from(text).toString('base64') });
 
-it('answers nothing while the Secret does not exist', async () => {
-  expect(await setup(undefined).workloads.connect(ctx, cluster)).toBeUndefined();
+it('answers nothing while the Secret does not exist, and asks for it once a second', async () => {
+  const { state, workloads, advance } = setup(undefined);
+  for (let guest = 0; guest < 40; guest++) expect(await workloads.connect(ctx, cluster)).toBeUndefined();
+  expect(state.reads).toBe(1);
+  state.data = encoded('one');
+  advance(1_000);
+  expect(await workloads.connect(ctx, cluster)).toBeDefined();
 });
 
 it('keeps the client, looks at the Secret once a minute, and makes a new client only when it changed', async () => {

@@ -22,7 +22,8 @@ export interface WorkloadClusters {
 }
 
 interface Entry {
-  readonly client: Client;
+  /** `undefined`: there was no Secret. */
+  readonly client: Client | undefined;
   readonly resourceVersion: string;
   readonly checkedAt: number;
   usedAt: number;
@@ -30,6 +31,9 @@ interface Entry {
 
 /** Kubeconfigs are renewed about twice a year (KCP-5): looking once a minute follows them and costs a read per cluster. */
 const RECHECK_MS = 60_000;
+
+/** A Secret that is not there yet: many guests of one cluster may ask in the same moment. */
+const RECHECK_ABSENT_MS = 1_000;
 
 /** The client of a cluster that nobody asked for in this time is forgotten; its idle connections close by themselves. */
 const FORGET_MS = 10 * 60_000;
@@ -50,7 +54,7 @@ export function createWorkloadClusters(deps: {
       const nowMs = deps.clock.now().getTime();
       const known = entries.get(key);
       // The clock may have been set back: then the age says nothing, and looking again is right.
-      if (known !== undefined && Math.abs(nowMs - known.checkedAt) < RECHECK_MS) {
+      if (known !== undefined && Math.abs(nowMs - known.checkedAt) < recheckMs(known)) {
         known.usedAt = nowMs;
         return known.client;
       }
@@ -59,7 +63,7 @@ export function createWorkloadClusters(deps: {
       const name = { namespace: cluster.namespace, name: `${cluster.clusterName}-kubeconfig` };
       const secret = await deps.client.get(SecretKind, name, ctx.signal);
       if (secret === undefined) {
-        entries.delete(key);
+        entries.set(key, { client: undefined, resourceVersion: '', checkedAt: nowMs, usedAt: nowMs });
         return undefined;
       }
       const resourceVersion = secret.metadata.resourceVersion ?? '';
@@ -84,6 +88,10 @@ export function createWorkloadClusters(deps: {
       throw invalid(cluster, secret.metadata.name, error);
     }
   }
+}
+
+function recheckMs({ client }: Entry): number {
+  return client === undefined ? RECHECK_ABSENT_MS : RECHECK_MS;
 }
 
 /** Which Secret, what is wrong, the way out. */
