@@ -24,12 +24,6 @@ export const PAUSED_ANNOTATION = 'cluster.x-k8s.io/paused';
 /** On an InfraCluster that somebody else fulfils, with any value (IC-10). */
 export const MANAGED_BY_ANNOTATION = 'cluster.x-k8s.io/managed-by';
 
-/** Holds clusterctl move back while something runs that another manager could not resume (CTL-M4). */
-export const BLOCK_MOVE_ANNOTATION = 'clusterctl.cluster.x-k8s.io/block-move';
-
-/** On an object that clusterctl deletes because it lives on elsewhere now (CTL-M4). */
-export const DELETE_FOR_MOVE_ANNOTATION = 'clusterctl.cluster.x-k8s.io/delete-for-move';
-
 /** On a TSCluster from before machines may build on it until they are gone (IC-11). */
 export const TSCLUSTER_FINALIZER = 'tscluster.infrastructure.cluster.x-k8s.io';
 

@@ -91,9 +91,6 @@ const FailureDomainSchema = Type.Object(
   { description: 'One failure domain.' },
 );
 
-/** A failure domain as core reads it (IC-3). */
-export type FailureDomain = Static<typeof FailureDomainSchema>;
-
 /** Schema of {@link TSClusterStatus}. */
 export const TSClusterStatusSchema = Type.Object(
   {

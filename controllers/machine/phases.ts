@@ -30,7 +30,6 @@ const SECRET_POLL_MS = 15_000;
 export function normalPhases(deps: PhaseDeps): readonly Phase<MachineScope>[] {
   return [
     { name: 'observeInstance', role: 'acts', run: observeInstance },
-    { name: 'keepHold', role: 'reports', run: (_ctx, scope) => keepHold(scope) },
     { name: 'waitForClusterInfrastructure', role: 'acts', run: waitForClusterInfrastructure },
     {
       name: 'readBootstrapData',
@@ -39,6 +38,8 @@ export function normalPhases(deps: PhaseDeps): readonly Phase<MachineScope>[] {
     },
     { name: 'recordIntent', role: 'acts', run: (_ctx, scope) => recordIntent(scope, deps) },
     { name: 'createInstance', role: 'acts', run: createInstance },
+    // After recordIntent, which has to see what the API server holds and not what we are about to write.
+    { name: 'keepHold', role: 'reports', run: (_ctx, scope) => keepHold(scope) },
     { name: 'reportInstance', role: 'reports', run: (_ctx, scope) => reportInstance(scope) },
   ];
 }

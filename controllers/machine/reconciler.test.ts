@@ -332,6 +332,22 @@ describe('hold (invariant 5)', () => {
     expect(world.tsMachine()?.metadata.finalizers).toEqual([TSMACHINE_FINALIZER]);
   });
 
+  it('taken off between the intent and the create call, it is stored again before the call (invariant 1)', async () => {
+    const { create } = world.backend;
+    instead({ create: () => Promise.reject(new TransientError('throttled')) });
+    await expect(world.reconcile()).rejects.toThrow('throttled');
+    const object = world.tsMachine()!;
+    world.api.put({ ...object, metadata: { ...object.metadata, finalizers: [] } });
+    const held: unknown[] = [];
+    const watched = (...call: Parameters<MachineBackend['create']>) => {
+      held.push(world.tsMachine()?.metadata.finalizers);
+      return create(...call);
+    };
+    instead({ create: watched });
+    await world.reconcile();
+    expect(held).toEqual([[TSMACHINE_FINALIZER]]);
+  });
+
   it('also while the backend does not answer', async () => {
     await world.provision();
     const object = world.tsMachine()!;
