@@ -19,6 +19,11 @@ export interface Cluster extends ApiObject {
     controlPlaneEndpoint?: Endpoint;
     infrastructureRef?: ContractReference;
     controlPlaneRef?: ContractReference;
+    clusterNetwork?: {
+      serviceDomain?: string;
+      services?: { cidrBlocks?: string[] };
+      pods?: { cidrBlocks?: string[] };
+    };
   };
   status?: {
     initialization?: { infrastructureProvisioned?: boolean; controlPlaneInitialized?: boolean };
@@ -42,6 +47,23 @@ export interface Machine extends ApiObject {
   };
   status?: {
     nodeRef?: { name: string };
+    initialization?: { infrastructureProvisioned?: boolean; bootstrapDataSecretCreated?: boolean };
+    conditions?: Condition[];
+  };
+}
+
+/** The part of `MachinePool` (v1beta2) that we read. */
+export interface MachinePool extends ApiObject {
+  spec: {
+    clusterName: string;
+    /** 1 when absent (KB-4). */
+    replicas?: number;
+    /** What a Machine of the pool would be. */
+    template: { spec: Pick<Machine['spec'], 'version' | 'bootstrap'> };
+  };
+  status?: {
+    nodeRefs?: { name?: string }[];
+    initialization?: { infrastructureProvisioned?: boolean; bootstrapDataSecretCreated?: boolean };
     conditions?: Condition[];
   };
 }
@@ -49,6 +71,11 @@ export interface Machine extends ApiObject {
 /** `v1.Secret`; values are base64. */
 export interface Secret extends ApiObject {
   type?: string;
+  data?: Record<string, string>;
+}
+
+/** `v1.ConfigMap`, without binary data. */
+export interface ConfigMap extends ApiObject {
   data?: Record<string, string>;
 }
 

@@ -1,5 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-import { CLUSTER_API_GROUP, type Cluster, type Machine, type Node, type Secret } from './cluster-api.ts';
+import {
+  CLUSTER_API_GROUP,
+  type Cluster,
+  type ConfigMap,
+  type Machine,
+  type MachinePool,
+  type Node,
+  type Secret,
+} from './cluster-api.ts';
+import type { KubeadmConfig } from './kubeadmconfig.ts';
+import type { KubeadmConfigTemplate } from './kubeadmconfigtemplate.ts';
 import type { ApiObject } from './meta.ts';
 import type { TSCluster } from './tscluster.ts';
 import type { TSClusterTemplate } from './tsclustertemplate.ts';
@@ -15,13 +25,20 @@ export interface Kind<T extends ApiObject = ApiObject> {
   readonly shape?: T;
 }
 
-/** Group of every kind of this provider (GEN-3). */
+/** Group of every kind of the infrastructure provider (GEN-3). */
 export const INFRASTRUCTURE_GROUP = 'infrastructure.cluster.x-k8s.io';
 
-/** The one version that is served and stored (0.4). */
+/** The one version of {@link INFRASTRUCTURE_GROUP} that is served and stored (0.4). */
 export const API_VERSION = 'v1alpha1';
 
+/** Group of every kind of the bootstrap provider (GEN-3). */
+export const BOOTSTRAP_GROUP = 'bootstrap.cluster.x-k8s.io';
+
+/** The one version of {@link BOOTSTRAP_GROUP} that is served and stored: the one that the control plane provider writes (0.1). */
+export const BOOTSTRAP_API_VERSION = 'v1beta2';
+
 const OURS = `${INFRASTRUCTURE_GROUP}/${API_VERSION}`;
+const BOOTSTRAP = `${BOOTSTRAP_GROUP}/${BOOTSTRAP_API_VERSION}`;
 const CORE = `${CLUSTER_API_GROUP}/v1beta2`;
 
 /** The InfraCluster. */
@@ -44,14 +61,34 @@ export const TSMachineTemplateKind: Kind<TSMachineTemplate> = namespaced(
   'tsmachinetemplates',
 );
 
+/** The BootstrapConfig, also under the stock kubeadm control plane provider (0.1). */
+export const KubeadmConfigKind: Kind<KubeadmConfig> = namespaced(
+  BOOTSTRAP,
+  'KubeadmConfig',
+  'kubeadmconfigs',
+);
+
+/** The BootstrapConfigTemplate. */
+export const KubeadmConfigTemplateKind: Kind<KubeadmConfigTemplate> = namespaced(
+  BOOTSTRAP,
+  'KubeadmConfigTemplate',
+  'kubeadmconfigtemplates',
+);
+
 /** Core's Cluster. */
 export const ClusterKind: Kind<Cluster> = namespaced(CORE, 'Cluster', 'clusters');
 
 /** Core's Machine. */
 export const MachineKind: Kind<Machine> = namespaced(CORE, 'Machine', 'machines');
 
+/** Core's MachinePool. */
+export const MachinePoolKind: Kind<MachinePool> = namespaced(CORE, 'MachinePool', 'machinepools');
+
 /** `v1.Secret`. */
 export const SecretKind: Kind<Secret> = namespaced('v1', 'Secret', 'secrets');
+
+/** `v1.ConfigMap`. */
+export const ConfigMapKind: Kind<ConfigMap> = namespaced('v1', 'ConfigMap', 'configmaps');
 
 /** `v1.Node`, in workload clusters. */
 export const NodeKind: Kind<Node> = { apiVersion: 'v1', kind: 'Node', plural: 'nodes', namespaced: false };

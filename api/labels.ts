@@ -15,11 +15,17 @@ export const PROVIDER_LABEL = 'cluster.x-k8s.io/provider';
 /** The value of {@link PROVIDER_LABEL} for the infrastructure provider (CTL-2). */
 export const INFRASTRUCTURE_PROVIDER = 'infrastructure-ts-provider';
 
+/** The value of {@link PROVIDER_LABEL} for the bootstrap provider (CTL-2). */
+export const BOOTSTRAP_PROVIDER = 'bootstrap-ts-provider';
+
 /** On a CRD: which of its versions speak the v1beta2 contract (GEN-5). */
 export const CONTRACT_LABEL = 'cluster.x-k8s.io/v1beta2';
 
 /** Pauses one object, with any value (GEN-10). */
 export const PAUSED_ANNOTATION = 'cluster.x-k8s.io/paused';
+
+/** On a KubeadmConfig, or in the metadata of its template: the Ignition version to render, such as `3.4.0`. */
+export const IGNITION_VERSION_ANNOTATION = 'bootstrap.cluster.x-k8s.io/ignition-version';
 
 /** On an InfraCluster that somebody else fulfils, with any value (IC-10). */
 export const MANAGED_BY_ANNOTATION = 'cluster.x-k8s.io/managed-by';
@@ -29,3 +35,9 @@ export const TSCLUSTER_FINALIZER = 'tscluster.infrastructure.cluster.x-k8s.io';
 
 /** On a TSMachine from before its instance may exist until it is verifiably gone (IM-12). */
 export const TSMACHINE_FINALIZER = 'tsmachine.infrastructure.cluster.x-k8s.io';
+
+/** On a KubeadmConfig: most bytes of bootstrap data that its infrastructure takes, as a whole number. */
+export const DATA_LIMIT_ANNOTATION = 'bootstrap.cluster.x-k8s.io/data-limit';
+
+/** On a KubeadmConfig: `gzip` says that its infrastructure and its image take compressed bootstrap data, `none` that they do not. */
+export const COMPRESSION_ANNOTATION = 'bootstrap.cluster.x-k8s.io/compression';

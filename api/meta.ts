@@ -109,11 +109,17 @@ export const InitializationSchema = Type.Object(
   { description: 'How far the first provisioning is. Cluster API reads it.', minProperties: 1 },
 );
 
+/** Refused here rather than later, on every object that would be made. Keys cannot be checked by a schema or within the cost of a rule. */
+const LABEL_VALUE = Type.String({
+  maxLength: 63,
+  pattern: '^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$',
+});
+
 /** Schema of the `metadata` of a template: labels and annotations of what is made from it. */
 export const TemplateMetadataSchema = Type.Object(
   {
     labels: Type.Optional(
-      Type.Record(Type.String(), Type.String(), {
+      Type.Record(Type.String(), LABEL_VALUE, {
         description: 'Labels of every object made from the template.',
       }),
     ),

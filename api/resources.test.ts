@@ -4,11 +4,13 @@ import type * as runtime from '../runtime/object.ts';
 import type { Kind } from './kinds.ts';
 import * as kinds from './kinds.ts';
 import type { Condition, ObjectMeta } from './meta.ts';
-import { RESOURCES } from './resources.ts';
+import { PROVIDERS, RESOURCES } from './resources.ts';
 
 interface Schema {
   readonly properties?: Record<string, Schema>;
   readonly required?: readonly string[];
+  readonly items?: Schema;
+  readonly default?: unknown;
 }
 
 /** The schema at a dotted path, or undefined. */
@@ -39,10 +41,19 @@ describe('every resource', () => {
     },
   );
 
+  it.each(RESOURCES)('$kind.kind is installed by the provider of its group', ({ kind, provider }) => {
+    expect(PROVIDERS).toContain(provider);
+    expect(kind.apiVersion).toMatch(new RegExp(`^${provider.folder}\\.cluster\\.x-k8s\\.io/`));
+    expect(provider.label).toBe(`${provider.folder}-ts-provider`);
+  });
+
   it('is a kind of ours, and none is forgotten', () => {
     const ours = Object.values(kinds).filter(
       (value): value is Kind =>
-        typeof value === 'object' && value.apiVersion.startsWith(kinds.INFRASTRUCTURE_GROUP),
+        typeof value === 'object' &&
+        [kinds.INFRASTRUCTURE_GROUP, kinds.BOOTSTRAP_GROUP].some((group) =>
+          value.apiVersion.startsWith(`${group}/`),
+        ),
     );
     expect(RESOURCES.map(({ kind }) => kind)).toEqual(expect.arrayContaining(ours));
     expect(RESOURCES).toHaveLength(ours.length);
@@ -66,6 +77,11 @@ describe('the paths that core reads', () => {
     ['TSMachineTemplate', 'spec', 'template.metadata.labels', 'IMT-1'],
     ['TSMachineTemplate', 'status', 'capacity', 'IMT-6'],
     ['TSMachineTemplate', 'status', 'nodeInfo.architecture', 'IMT-6'],
+    ['KubeadmConfig', 'status', 'dataSecretName', 'BC-2'],
+    ['KubeadmConfig', 'status', 'initialization.dataSecretCreated', 'BC-4'],
+    ['KubeadmConfig', 'status', 'conditions', 'BC-7'],
+    ['KubeadmConfigTemplate', 'spec', 'template.spec', 'BC-8'],
+    ['KubeadmConfigTemplate', 'spec', 'template.metadata.labels', 'BC-8'],
   ])('%s has %s.%s (%s)', (kind, part, path) => {
     expect(at(resource(kind)[part] as Schema, path)).toBeDefined();
   });
@@ -79,6 +95,36 @@ describe('the paths that core reads', () => {
     expect(at(resource('TSCluster').spec as Schema, 'controlPlaneEndpoint')?.required ?? []).toEqual([]);
   });
 });
+
+describe('a KubeadmConfig', () => {
+  it('has one schema for the config and its template (BC-8)', () => {
+    const template = resource('KubeadmConfigTemplate').spec as Schema;
+    expect(at(template, 'template.spec')?.properties).toBe(
+      (resource('KubeadmConfig').spec as Schema).properties,
+    );
+  });
+
+  it('has no defaults but those that references to keys have in every container (KB-52)', () => {
+    const found = new Set(defaultsOf(resource('KubeadmConfig').spec, ''));
+    expect([...found].map((path) => path.split('.').slice(-2).join('.')).sort()).toEqual(
+      ['configMapKeyRef.name', 'fileKeyRef.optional', 'secretKeyRef.name'].flatMap((name) => [
+        name,
+        name,
+        name,
+        name,
+      ]),
+    );
+  });
+});
+
+/** Paths of fields with a default. */
+function defaultsOf(schema: Schema, path: string): string[] {
+  const inner = [
+    ...Object.entries(schema.properties ?? {}),
+    ...(schema.items === undefined ? [] : [['[]', schema.items] as const]),
+  ].flatMap(([name, one]) => defaultsOf(one, `${path}.${name}`));
+  return schema.default === undefined ? inner : [path, ...inner];
+}
 
 describe('the types', () => {
   it('are the ones that the runtime works on, though neither folder imports the other', () => {

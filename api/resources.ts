@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { TSchema } from 'typebox';
 import {
+  KubeadmConfigKind,
+  KubeadmConfigTemplateKind,
   type Kind,
   TSClusterKind,
   TSClusterTemplateKind,
   TSMachineKind,
   TSMachineTemplateKind,
 } from './kinds.ts';
+import { KubeadmConfigSpecSchema, KubeadmConfigStatusSchema } from './kubeadmconfig.ts';
+import { KubeadmConfigTemplateSpecSchema } from './kubeadmconfigtemplate.ts';
+import { BOOTSTRAP_PROVIDER, INFRASTRUCTURE_PROVIDER } from './labels.ts';
 import { TSClusterSpecSchema, TSClusterStatusSchema } from './tscluster.ts';
 import { TSClusterTemplateSpecSchema } from './tsclustertemplate.ts';
 import { TSMachineSpecSchema, TSMachineStatusSchema } from './tsmachine.ts';
@@ -21,11 +26,31 @@ export interface Column {
   readonly wide?: true;
 }
 
+/** A provider as clusterctl installs it: its components file holds the CRDs of its own kinds and no others. */
+export interface Provider {
+  /** Folder of its CRDs under crds/. */
+  readonly folder: string;
+  /** Value of the provider label (CTL-3). */
+  readonly label: string;
+}
+
+/** The infrastructure provider. */
+export const INFRASTRUCTURE: Provider = { folder: 'infrastructure', label: INFRASTRUCTURE_PROVIDER };
+
+/** The bootstrap provider. */
+export const BOOTSTRAP: Provider = { folder: 'bootstrap', label: BOOTSTRAP_PROVIDER };
+
+/** Every provider of this repository. */
+export const PROVIDERS: readonly Provider[] = [INFRASTRUCTURE, BOOTSTRAP];
+
 /** What a CustomResourceDefinition is made from. A resource without `status` has no status subresource. */
 export interface Resource {
+  readonly provider: Provider;
   readonly kind: Kind;
   readonly description: string;
   readonly spec: TSchema;
+  /** An object without a spec is accepted as it is, nothing is filled in; default false. */
+  readonly specMayBeAbsent?: true;
   readonly status?: TSchema;
   readonly columns: readonly Column[];
 }
@@ -48,18 +73,63 @@ const STATE: readonly Column[] = [
   condition('Ready', 'Ready', 'status', 'Whether it is ready'),
   condition('Reason', 'Ready', 'reason', 'Why it is ready or not, in a word'),
 ];
+const PAUSED: Column = {
+  ...condition('Paused', 'Paused', 'status', 'Whether reconciliation is paused'),
+  wide: true,
+};
 const STATE_WIDE: readonly Column[] = [
   { ...condition('Message', 'Ready', 'message', 'Why it is not ready, in a sentence'), wide: true },
-  { ...condition('Paused', 'Paused', 'status', 'Whether reconciliation is paused'), wide: true },
+  PAUSED,
 ];
 
 function condition(name: string, type: string, field: string, description: string): Column {
   return { name, type: 'string', path: `.status.conditions[?(@.type=="${type}")].${field}`, description };
 }
 
-/** Every kind that this provider serves, in the order of their names. */
+function owner(kind: string, description: string): Column {
+  return {
+    name: kind,
+    type: 'string',
+    path: `.metadata.ownerReferences[?(@.kind=="${kind}")].name`,
+    description,
+  };
+}
+
+/** Every kind that our providers serve, in the order of their names. */
 export const RESOURCES: readonly Resource[] = [
   {
+    provider: BOOTSTRAP,
+    kind: KubeadmConfigKind,
+    description: 'KubeadmConfig is what one machine, or each machine of a pool, is told when it first boots.',
+    spec: KubeadmConfigSpecSchema,
+    specMayBeAbsent: true,
+    status: KubeadmConfigStatusSchema,
+    columns: [
+      CLUSTER,
+      {
+        name: 'Data secret created',
+        type: 'string',
+        path: '.status.initialization.dataSecretCreated',
+        description: 'Whether the bootstrap data is there',
+      },
+      ...STATE_WIDE,
+      AGE,
+    ],
+  },
+  {
+    provider: BOOTSTRAP,
+    kind: KubeadmConfigTemplateKind,
+    description: 'KubeadmConfigTemplate is what KubeadmConfigs are made from.',
+    spec: KubeadmConfigTemplateSpecSchema,
+    specMayBeAbsent: true,
+    columns: [
+      owner('ClusterClass', 'The ClusterClass that it belongs to'),
+      owner('Cluster', 'The Cluster that it belongs to'),
+      AGE,
+    ],
+  },
+  {
+    provider: INFRASTRUCTURE,
     kind: TSClusterKind,
     description: 'TSCluster is the infrastructure that the machines of a Cluster share.',
     spec: TSClusterSpecSchema,
@@ -84,12 +154,14 @@ export const RESOURCES: readonly Resource[] = [
     ],
   },
   {
+    provider: INFRASTRUCTURE,
     kind: TSClusterTemplateKind,
     description: 'TSClusterTemplate is what a ClusterClass makes TSClusters from.',
     spec: TSClusterTemplateSpecSchema,
     columns: [AGE],
   },
   {
+    provider: INFRASTRUCTURE,
     kind: TSMachineKind,
     description: 'TSMachine is one machine on one of the backends.',
     spec: TSMachineSpecSchema,
@@ -103,13 +175,7 @@ export const RESOURCES: readonly Resource[] = [
         description: 'The failure domain where its instance is',
       },
       ...STATE,
-      {
-        name: 'Machine',
-        type: 'string',
-        path: '.metadata.ownerReferences[?(@.kind=="Machine")].name',
-        description: 'The Machine that owns it',
-        wide: true,
-      },
+      { ...owner('Machine', 'The Machine that owns it'), wide: true },
       {
         name: 'Provider ID',
         type: 'string',
@@ -122,6 +188,7 @@ export const RESOURCES: readonly Resource[] = [
     ],
   },
   {
+    provider: INFRASTRUCTURE,
     kind: TSMachineTemplateKind,
     description: 'TSMachineTemplate is what TSMachines are made from.',
     spec: TSMachineTemplateSpecSchema,

@@ -1,21 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes a clusterctl repository folder of one version: --version v0.1.0 [--out out/repository] [--kubectl PATH] [--image NAME].
+// Makes clusterctl repository folders of one version: --version v0.1.0 [--out out/repository] [--kubectl PATH] [--image NAME].
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { delimiter, join, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { parse } from 'yaml';
-import { INFRASTRUCTURE_PROVIDER } from '../api/labels.ts';
+import { BOOTSTRAP_PROVIDER, INFRASTRUCTURE_PROVIDER } from '../api/labels.ts';
 import { cacheDir } from './stack/build.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const TEMPLATES = join(ROOT, 'config', 'templates');
-/** The image in config/manager; its tag becomes the version. */
+/** The image in the Deployments of config/; its tag becomes the version. */
 const IMAGE = 'ghcr.io/ts-provider/ts-provider';
 /** `clusterctl generate cluster` without --flavor uses this one. */
 const DEFAULT_FLAVOR = 'in-memory';
 const SEMVER = /^v\d+\.(\d+)\.\d+(-[0-9A-Za-z.-]+)?$/;
+
+/** One provider as clusterctl knows it: its label, its components file and what that is built from. */
+interface Release {
+  readonly label: string;
+  readonly file: string;
+  readonly kustomization: string;
+  /** Whether its folder holds the cluster templates and ClusterClasses. */
+  readonly templates: boolean;
+}
+
+const RELEASES: readonly Release[] = [
+  {
+    label: INFRASTRUCTURE_PROVIDER,
+    file: 'infrastructure-components.yaml',
+    kustomization: 'config/default',
+    templates: true,
+  },
+  {
+    label: BOOTSTRAP_PROVIDER,
+    file: 'bootstrap-components.yaml',
+    kustomization: 'config/bootstrap',
+    templates: false,
+  },
+];
 
 const { values } = parseArgs({
   options: {
@@ -28,21 +52,24 @@ const { values } = parseArgs({
 
 try {
   const version = checkedVersion(values.version);
-  const folder = join(resolve(values.out), INFRASTRUCTURE_PROVIDER, version);
   await checkSeries(version);
-  const components = await render(kubectlPath());
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
-  await writeFile(
-    join(folder, 'infrastructure-components.yaml'),
-    setImage(components, `${values.image}:${version}`),
-  );
-  await copyFile(join(ROOT, 'metadata.yaml'), join(folder, 'metadata.yaml'));
-  await copyTemplates(folder);
-  console.log(folder);
+  const kubectl = kubectlPath();
+  for (const release of RELEASES) console.log(await makeFolder(release, version, kubectl));
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error));
   process.exitCode = 1;
+}
+
+/** Everything is rendered before the folder of that version is replaced. */
+async function makeFolder(release: Release, version: string, kubectl: string): Promise<string> {
+  const components = await render(kubectl, release.kustomization);
+  const folder = join(resolve(values.out), release.label, version);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, release.file), setImage(components, `${values.image}:${version}`));
+  await copyFile(join(ROOT, 'metadata.yaml'), join(folder, 'metadata.yaml'));
+  if (release.templates) await copyTemplates(folder);
+  return folder;
 }
 
 function checkedVersion(version: string | undefined): string {
@@ -74,8 +101,8 @@ function kubectlPath(): string {
   throw new Error('kubectl was not found: give --kubectl PATH, or run "npm run stack" once, which builds it');
 }
 
-async function render(kubectl: string): Promise<string> {
-  const { stdout } = await promisify(execFile)(kubectl, ['kustomize', join(ROOT, 'config', 'default')], {
+async function render(kubectl: string, kustomization: string): Promise<string> {
+  const { stdout } = await promisify(execFile)(kubectl, ['kustomize', join(ROOT, kustomization)], {
     maxBuffer: 64 * 1024 * 1024,
   });
   // clusterctl substitutes these; nothing in our components is meant to be substituted (CTL-10).
@@ -86,7 +113,7 @@ async function render(kubectl: string): Promise<string> {
 
 function setImage(components: string, image: string): string {
   const pattern = new RegExp(`image: ${IMAGE}:\\S+`);
-  if (!pattern.test(components)) throw new Error(`config/manager has no image ${IMAGE}:<tag>`);
+  if (!pattern.test(components)) throw new Error(`the Deployment has no image ${IMAGE}:<tag>`);
   return components.replace(pattern, `image: ${image}`);
 }
 

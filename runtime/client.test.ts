@@ -432,6 +432,14 @@ describe('lists', () => {
     expect(seen?.headers.accept).toMatch(/as=PartialObjectMetadataList;/);
   });
 
+  it('takes the null of an empty list of metadata for no items', async () => {
+    server.answer((_request, response) =>
+      sendJson(response, 200, { metadata: { resourceVersion: '7' }, items: null }),
+    );
+    const snapshot = await setup().client.snapshot(THING, { metadataOnly: true });
+    expect(snapshot).toEqual({ items: [], resourceVersion: '7' });
+  });
+
   it('asks for metadata only', async () => {
     server.answer((_request, response) => sendJson(response, 200, page(['a'])));
     await setup().client.snapshot(THING, { metadataOnly: true });

@@ -242,7 +242,7 @@ async function readPages<T extends KubeObject>(
       headers,
       signal,
     });
-    for (const item of page.items) items.push(Object.assign(item, typeOf(kind)));
+    for (const item of page.items ?? []) items.push(Object.assign(item, typeOf(kind)));
     next = page.metadata.continue ?? '';
     if (next === '') return { items, resourceVersion: page.metadata.resourceVersion };
   }
@@ -300,7 +300,8 @@ async function* watch<T extends KubeObject>(
 }
 
 interface ListPage<T> {
-  readonly items: readonly T[];
+  /** `null` in a list of metadata only that is empty. */
+  readonly items: readonly T[] | null;
   readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
 }
 

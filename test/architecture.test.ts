@@ -19,6 +19,9 @@ const ALLOWED: Record<string, readonly string[]> = {
   'controllers/machine': ['api/', 'contract/', 'runtime/', 'backends/backend.ts'],
   'controllers/machinetemplate': ['api/', 'contract/', 'runtime/', 'backends/backend.ts'],
   'controllers/cluster': ['api/', 'contract/', 'runtime/', 'backends/backend.ts'],
+  'controllers/bootstrap': ['api/', 'contract/', 'runtime/', 'kubeadm/'],
+  kubeadm: ['api/'],
+  cli: ['api/', 'kubeadm/'],
 };
 
 /** Packages that only these files may load at run time; types are free. */
@@ -27,7 +30,12 @@ const CARRIERS: Record<string, readonly string[]> = {
   'kubernetes-fluent-client': [],
 };
 
-const files = ['api', 'runtime', 'contract', 'backends', 'controllers']
+/** What a pure folder may take from Node: nothing that reads a clock, a file, the network or randomness. */
+const PURE: Record<string, readonly string[]> = {
+  kubeadm: ['node:crypto', 'node:net', 'node:util', 'node:zlib'],
+};
+
+const files = ['api', 'runtime', 'contract', 'backends', 'controllers', 'kubeadm', 'cli']
   .flatMap((folder) => sources(join(root, folder)))
   .map((file) => ({ path: relative(root, file), text: readFileSync(file, 'utf8') }));
 
@@ -58,6 +66,19 @@ describe('imports', () => {
       .filter(({ text }) => imports(text).some((one) => !one.typeOnly && one.from.startsWith(name)))
       .map(({ path }) => path);
     expect(wrong).toEqual([]);
+  });
+
+  it.each(Object.keys(PURE))('%s is pure: input, clock and randomness are passed in', (folder) => {
+    const product = files.filter(({ path }) => path.startsWith(`${folder}/`));
+    const modules = product.flatMap(({ path, text }) =>
+      imports(text)
+        .filter(({ from }) => from.startsWith('node:') && !PURE[folder]!.includes(from))
+        .map(({ from }) => `${path} -> ${from}`),
+    );
+    expect(modules).toEqual([]);
+    const impure =
+      /\bDate\.now\(|new Date\(\)|Math\.random\(|import[^;]*\b(random\w+|generateKeyPair\w*)\b[^;]*from 'node:crypto'/;
+    expect(product.filter(({ text }) => impure.test(text)).map(({ path }) => path)).toEqual([]);
   });
 
   it('no vague folders, no barrels', () => {

@@ -85,7 +85,7 @@ describe('docs/states', () => {
 
 describe('docs/runbook.md', () => {
   it('names every flag of the manager', () => {
-    const flags = [...read('main.ts').matchAll(/^ {2}(--[a-z-]+)/gm)].map((match) => match[1] ?? '');
+    const flags = [...read('wiring/flags.ts').matchAll(/^ {2}(--[a-z-]+)/gm)].map((match) => match[1] ?? '');
     expect(flags.length).toBeGreaterThan(8);
     expect(flags.filter((flag) => !read('docs/runbook.md').includes(`\`${flag}`))).toEqual([]);
   });

@@ -9,10 +9,21 @@ import { toOpenAPI } from './open-api.ts';
 interface CRD {
   metadata: { name: string; labels: Record<string, string> };
   spec: {
+    group: string;
     names: { kind: string; listKind: string; plural: string };
     scope: string;
-    versions: { name: string; served: boolean; storage: boolean; subresources?: { status?: object } }[];
+    versions: {
+      name: string;
+      served: boolean;
+      storage: boolean;
+      subresources?: { status?: object };
+      schema: { openAPIV3Schema: { required?: string[]; properties: { spec: { default?: object } } } };
+    }[];
   };
+}
+
+function parseCRD(kind: string): CRD {
+  return parse(crdManifest(RESOURCES.find((one) => one.kind.kind === kind)!)) as CRD;
 }
 
 const described = { description: 'A value.' };
@@ -22,14 +33,17 @@ describe('crdManifest', () => {
     '$kind.kind carries what core and clusterctl look for (GEN-2, GEN-5, GEN-7, GEN-8)',
     (resource) => {
       const crd = parse(crdManifest(resource)) as CRD;
-      expect(crd.metadata.name).toBe(`${crd.spec.names.plural}.infrastructure.cluster.x-k8s.io`);
+      const { folder } = resource.provider;
+      const version = folder === 'bootstrap' ? 'v1beta2' : 'v1alpha1';
+      expect(crd.spec.group).toBe(`${folder}.cluster.x-k8s.io`);
+      expect(crd.metadata.name).toBe(`${crd.spec.names.plural}.${folder}.cluster.x-k8s.io`);
       expect(crd.metadata.labels).toEqual({
-        'cluster.x-k8s.io/provider': 'infrastructure-ts-provider',
-        'cluster.x-k8s.io/v1beta2': 'v1alpha1',
+        'cluster.x-k8s.io/provider': `${folder}-ts-provider`,
+        'cluster.x-k8s.io/v1beta2': version,
       });
       expect(crd.spec.names.listKind).toBe(`${crd.spec.names.kind}List`);
       expect(crd.spec.scope).toBe('Namespaced');
-      expect(crd.spec.versions).toMatchObject([{ name: 'v1alpha1', served: true, storage: true }]);
+      expect(crd.spec.versions).toMatchObject([{ name: version, served: true, storage: true }]);
       expect(crd.spec.versions[0]?.subresources?.status !== undefined).toBe(resource.status !== undefined);
     },
   );
@@ -44,6 +58,16 @@ describe('crdManifest', () => {
       expect(text).not.toMatch(/\$\{|\$\$|: &|: \*/);
     },
   );
+
+  it.each([
+    ['KubeadmConfig', undefined, undefined],
+    ['TSCluster', undefined, {}],
+    ['TSMachine', ['spec'], undefined],
+  ])('%s asks for its spec, fills it in, or leaves it alone', (kind, required, filledIn) => {
+    const { openAPIV3Schema } = parseCRD(kind).spec.versions[0]!.schema;
+    expect(openAPIV3Schema.required).toEqual(required);
+    expect(openAPIV3Schema.properties.spec.default).toEqual(filledIn);
+  });
 
   it('is the same on every run', () => {
     expect(RESOURCES.map(crdManifest)).toEqual(RESOURCES.map(crdManifest));
@@ -62,6 +86,15 @@ describe('toOpenAPI', () => {
       ...described,
       additionalProperties: { type: 'string', maxLength: 9 },
     });
+  });
+
+  it('writes an integer or a string as the API server wants it', () => {
+    const either = {
+      ...described,
+      anyOf: [{ type: 'integer' }, { type: 'string' }],
+      'x-kubernetes-int-or-string': true,
+    };
+    expect(toOpenAPI({ ...Type.Unsafe<string | number>(either) }, 'x')).toEqual(either);
   });
 
   it('writes a list of words as an enum of strings', () => {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes one CustomResourceDefinition as YAML, and the list of all of them.
 import { stringify } from 'yaml';
-import { API_VERSION, INFRASTRUCTURE_GROUP } from '../../api/kinds.ts';
-import { CONTRACT_LABEL, INFRASTRUCTURE_PROVIDER, PROVIDER_LABEL } from '../../api/labels.ts';
+import { CONTRACT_LABEL, PROVIDER_LABEL } from '../../api/labels.ts';
 import type { Column, Resource } from '../../api/resources.ts';
 import { type JSONSchema, toOpenAPI } from './open-api.ts';
 
@@ -18,16 +17,17 @@ const TYPE_META = {
 /** The CustomResourceDefinition of a resource: one version, served and stored, labelled for the contract (GEN-5). */
 export function crdManifest(resource: Resource): string {
   const { kind, plural } = resource.kind;
+  const { group, version } = groupVersion(resource);
   const crd = {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
     metadata: {
       // Core computes this name, it does not look it up (GEN-7).
-      name: `${plural}.${INFRASTRUCTURE_GROUP}`,
-      labels: { [PROVIDER_LABEL]: INFRASTRUCTURE_PROVIDER, [CONTRACT_LABEL]: API_VERSION },
+      name: `${plural}.${group}`,
+      labels: { [PROVIDER_LABEL]: resource.provider.label, [CONTRACT_LABEL]: version },
     },
     spec: {
-      group: INFRASTRUCTURE_GROUP,
+      group,
       names: {
         kind,
         listKind: `${kind}List`,
@@ -36,7 +36,7 @@ export function crdManifest(resource: Resource): string {
         categories: ['cluster-api'],
       },
       scope: 'Namespaced',
-      versions: [version(resource)],
+      versions: [versionOf(resource)],
     },
   };
   // YAML 1.1 is what Kubernetes reads: there, an unquoted True is not a string (PIT-16).
@@ -49,9 +49,14 @@ export function kustomization(files: readonly string[]): string {
   return HEADER + stringify(list);
 }
 
-function version(resource: Resource): JSONSchema {
+function groupVersion({ kind }: Resource): { group: string; version: string } {
+  const [group = '', version = ''] = kind.apiVersion.split('/');
+  return { group, version };
+}
+
+function versionOf(resource: Resource): JSONSchema {
   return {
-    name: API_VERSION,
+    name: groupVersion(resource).version,
     served: true,
     storage: true,
     additionalPrinterColumns: resource.columns.map(printerColumn),
@@ -67,8 +72,8 @@ function rootSchema(resource: Resource): JSONSchema {
   return {
     type: 'object',
     description: resource.description,
-    // A spec with a default may be left out.
-    ...(spec['default'] === undefined ? { required: ['spec'] } : {}),
+    // A spec with a default may be left out, too.
+    ...(spec['default'] === undefined && resource.specMayBeAbsent !== true ? { required: ['spec'] } : {}),
     properties: { ...TYPE_META, spec, ...status },
   };
 }

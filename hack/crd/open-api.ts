@@ -4,6 +4,9 @@
 /** A schema as plain JSON. */
 export type JSONSchema = { readonly [key: string]: unknown };
 
+/** The one union there is, an integer or a string: this mark gives `anyOf` and a missing type a meaning. */
+const INT_OR_STRING = 'x-kubernetes-int-or-string';
+
 /** Keys that are copied as they are. Anything else is refused, so that no keyword is lost in silence. */
 const COPIED = new Set([
   ...['type', 'description', 'format', 'default', 'enum', 'required', 'pattern', 'minimum', 'maximum'],
@@ -14,6 +17,7 @@ const COPIED = new Set([
     'x-kubernetes-list-map-keys',
     'x-kubernetes-map-type',
   ],
+  INT_OR_STRING,
 ]);
 
 /**
@@ -21,21 +25,27 @@ const COPIED = new Set([
  * for a field without a description.
  */
 export function toOpenAPI(schema: JSONSchema, path: string): JSONSchema {
-  // What it is and what it means come first: people read these files too.
-  const out: Record<string, unknown> = {
-    type: schema['type'] ?? 'string',
-    description: schema['description'],
-  };
+  const out = headOf(schema);
   for (const [key, value] of Object.entries(schema)) {
     if (key === 'properties') out[key] = propertiesOf(value as Record<string, JSONSchema>, path);
     else if (key === 'items') out[key] = toOpenAPI(value as JSONSchema, `${path}[]`);
     else if (key === 'patternProperties')
       out['additionalProperties'] = valuesOf(value as Record<string, JSONSchema>);
-    else if (COPIED.has(key)) out[key] = value;
+    else if (isCopied(key, schema)) out[key] = value;
     else throw new Error(`${path}: a CustomResourceDefinition has no keyword "${key}"`);
   }
   if (typeof schema['description'] !== 'string') throw new Error(`${path}: give it a description`);
   return out;
+}
+
+/** What it is and what it means come first: people read these files too. */
+function headOf(schema: JSONSchema): Record<string, unknown> {
+  const type = schema[INT_OR_STRING] === true ? {} : { type: schema['type'] ?? 'string' };
+  return { ...type, description: schema['description'] };
+}
+
+function isCopied(key: string, schema: JSONSchema): boolean {
+  return COPIED.has(key) || (key === 'anyOf' && schema[INT_OR_STRING] === true);
 }
 
 function propertiesOf(properties: Record<string, JSONSchema>, path: string): JSONSchema {

@@ -31,11 +31,13 @@ const NAMES = { controlPlane: `${CLUSTER}-control-plane`, workers: `${CLUSTER}-m
 export async function startDemo(options: {
   stack: Stack;
   dir: string;
+  /** Who serves KubeadmConfig: our bootstrap provider, or the stock one. */
+  bootstrap: 'ts-provider' | 'kubeadm';
   say: (line: string) => void;
   owned: (() => Promise<void>)[];
 }): Promise<Demo> {
-  const { stack, dir, say, owned } = options;
-  const management = await startManagementCluster({ stack, dir, say });
+  const { stack, dir, bootstrap, say, owned } = options;
+  const management = await startManagementCluster({ stack, dir, bootstrap, say });
   owned.push(() => management.stop());
   const workload = await startAPIServer({ stack, dir, name: CLUSTER });
   owned.push(() => workload.stop());

@@ -15,8 +15,9 @@ import { checkStages, FIRST_CLUSTER, runStage } from './stages.ts';
 
 const HELP = `make demo [ARGS=--check]
 
-  --check   scale up, roll to another version, scale down, delete; then end with 0 and nothing left running
-  --help    this text
+  --check            scale up, roll to another version, scale down, delete; then end with 0 and nothing left running
+  --bootstrap NAME   who serves KubeadmConfig: ts-provider (default), or kubeadm, the stock provider
+  --help             this text
 `;
 
 interface Run {
@@ -28,12 +29,19 @@ interface Run {
 /** Ends with the exit code. */
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { check: { type: 'boolean', default: false }, help: { type: 'boolean' } },
+    options: {
+      check: { type: 'boolean', default: false },
+      bootstrap: { type: 'string', default: 'ts-provider' },
+      help: { type: 'boolean' },
+    },
   });
   if (values.help === true) {
     process.stdout.write(HELP);
     return 0;
   }
+  const { bootstrap } = values;
+  if (bootstrap !== 'ts-provider' && bootstrap !== 'kubeadm')
+    throw new Error(`--bootstrap is "${bootstrap}"; use ts-provider or kubeadm`);
   const screen = createScreen();
   const run: Run = { check: values.check, screen, signal: interrupted(screen) };
   const stack = await findStack((line) => screen.say(line));
@@ -43,7 +51,7 @@ async function main(): Promise<number> {
     run.signal.throwIfAborted(); // After each step of the start: what has been started is stopped again.
     screen.say(line);
   };
-  const starting = startDemo({ stack, dir: directory.path, say, owned });
+  const starting = startDemo({ stack, dir: directory.path, bootstrap, say, owned });
   let demo: Demo | undefined;
   try {
     demo = await Promise.race([starting, aborted(run.signal)]);
@@ -114,8 +122,8 @@ async function explain(error: unknown, demo: Demo | undefined, screen: Screen): 
 }
 
 function serversOf({ management, workload }: Demo): Server[] {
-  const { managers, provider, apiServer } = management;
-  const ours = provider === undefined ? [] : [provider.server];
+  const { managers, provider, bootstrapProvider, apiServer } = management;
+  const ours = [provider, bootstrapProvider].flatMap((one) => (one === undefined ? [] : [one.server]));
   return [...ours, ...Object.values(managers.servers), apiServer.process(), workload.process()];
 }
 

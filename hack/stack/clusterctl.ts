@@ -25,8 +25,11 @@ export interface Clusterctl {
     apiServer?: APIServer,
     env?: Readonly<Record<string, string>>,
   ): Promise<string>;
-  /** `clusterctl init` of core, kubeadm bootstrap, kubeadm control plane and the given infrastructure providers. */
-  init(apiServer: APIServer, infrastructure: readonly string[]): Promise<void>;
+  /** `clusterctl init` of core, kubeadm control plane, the given infrastructure and bootstrap provider; `none` leaves one out. */
+  init(
+    apiServer: APIServer,
+    which: { readonly infrastructure: string; readonly bootstrap: string },
+  ): Promise<void>;
 }
 
 /** Writes a configuration with the stack's providers and `providers` into `dir`. */
@@ -54,12 +57,11 @@ export function createClusterctl(options: {
   return {
     config,
     run,
-    async init(apiServer, infrastructure) {
+    async init(apiServer, { infrastructure, bootstrap }) {
       await installCertManagerCRDs(stack, apiServer);
-      const which = ['--core=cluster-api', '--bootstrap=kubeadm', '--control-plane=kubeadm'];
-      await run(['init', ...which, ...infrastructure.map((name) => `--infrastructure=${name}`)], apiServer, {
-        CLUSTER_TOPOLOGY: 'true',
-      });
+      const core = ['--core=cluster-api', '--control-plane=kubeadm'];
+      const which = [`--infrastructure=${infrastructure}`, `--bootstrap=${bootstrap}`];
+      await run(['init', ...core, ...which], apiServer, { CLUSTER_TOPOLOGY: 'true' });
     },
   };
 }

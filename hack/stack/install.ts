@@ -20,17 +20,23 @@ export interface InstallOptions {
   readonly apiServer: APIServer;
   /** Managers that will run. The CRDs of all three are installed in any case, webhooks only of these. */
   readonly managers: readonly ManagerName[];
+  /** Our bootstrap provider in place of the stock one; default false. */
+  readonly ourBootstrap?: boolean;
 }
 
 /** Applies the manifests of Cluster API and of this checkout; every CRD is served when the promise settles. */
-export async function installComponents({ stack, apiServer, managers }: InstallOptions): Promise<void> {
+export async function installComponents(options: InstallOptions): Promise<void> {
+  const { stack, apiServer, managers, ourBootstrap = false } = options;
   const kubectl = stack.binaries.kubectl;
   const labels = new Set(managers.map((name) => MANAGERS[name].label));
-  const theirs = STACK_PROVIDERS.flatMap((provider) => {
+  const providers = STACK_PROVIDERS.filter(({ label }) => !ourBootstrap || label !== 'bootstrap-kubeadm');
+  const theirs = providers.flatMap((provider) => {
     const objects = parse(readFileSync(componentsFile(stack.componentsDir, provider), 'utf8'));
     return labels.has(provider.label) ? objects : objects.filter(isDefinition).map(withoutConversion);
   });
-  const ours = parse(await runProgram(kubectl, ['kustomize', join(ROOT, 'config/default')]));
+  const ours: KubeObject[] = [];
+  for (const folder of ['config/default', ...(ourBootstrap ? ['config/bootstrap'] : [])])
+    ours.push(...parse(await runProgram(kubectl, ['kustomize', join(ROOT, folder)])));
   const items = [...theirs, ...ours].filter(({ kind }) => !LEFT_OUT.has(kind));
   await applyObjects({ stack, apiServer }, [
     ...items.filter(comesFirst),

@@ -6,7 +6,7 @@ import { type APIServer, startAPIServer } from './api-server.ts';
 import type { Stack } from './build.ts';
 import { type Clusterctl, createClusterctl } from './clusterctl.ts';
 import { startControllerManager } from './controller-manager.ts';
-import { type Managers, startManagers } from './managers.ts';
+import { type ManagerName, type Managers, startManagers } from './managers.ts';
 import { runProgram } from './process.ts';
 import { type Provider, startProvider } from './provider.ts';
 
@@ -21,14 +21,18 @@ export interface ManagementClusterOptions {
   readonly database?: string;
   /** Default true. */
   readonly withProvider?: boolean;
+  /** Who serves KubeadmConfig: our bootstrap provider (default), or the stock one. */
+  readonly bootstrap?: 'ts-provider' | 'kubeadm';
 }
 
 export interface ManagementCluster {
   readonly apiServer: APIServer;
   readonly clusterctl: Clusterctl;
   readonly managers: Managers;
-  /** Our manager; `undefined` when it was not asked for. */
+  /** Our infrastructure provider's manager; `undefined` when it was not asked for. */
   readonly provider: Provider | undefined;
+  /** Our bootstrap provider's manager; `undefined` when the stock one runs, or none was asked for. */
+  readonly bootstrapProvider: Provider | undefined;
   stop(): Promise<void>;
 }
 
@@ -40,7 +44,7 @@ const ROOT = join(import.meta.dirname, '../..');
 
 /** Everything answers when the promise settles; what was started is stopped when something does not. */
 export async function startManagementCluster(options: ManagementClusterOptions): Promise<ManagementCluster> {
-  const { stack, dir, name = 'management', say = () => undefined } = options;
+  const { stack, dir, name = 'management', bootstrap = 'ts-provider', say = () => undefined } = options;
   const owned: (() => Promise<void>)[] = [];
   const stop = async () => {
     for (const end of owned.splice(0).reverse()) await end();
@@ -53,24 +57,34 @@ export async function startManagementCluster(options: ManagementClusterOptions):
     owned.push(() => controllerManager.stop());
 
     const clusterctl = await clusterctlWithOurs(stack, apiServer.dir);
-    await clusterctl.init(apiServer, ['ts-provider']);
-    say(`clusterctl init: Cluster API ${stack.versions.clusterAPI}, ts-provider ${PROVIDER_VERSION}`);
-    const managers = await startManagers({ stack, apiServer, featureGates: FEATURE_GATES });
+    await clusterctl.init(apiServer, { infrastructure: 'ts-provider', bootstrap });
+    say(
+      `clusterctl init: Cluster API ${stack.versions.clusterAPI}, ts-provider ${PROVIDER_VERSION}, bootstrap by ${bootstrap}`,
+    );
+    const which: ManagerName[] =
+      bootstrap === 'kubeadm' ? ['core', 'bootstrap', 'control-plane'] : ['core', 'control-plane'];
+    const managers = await startManagers({ stack, apiServer, which, featureGates: FEATURE_GATES });
     owned.push(() => managers.stop());
-    say('managers run: core, kubeadm bootstrap, kubeadm control plane');
-    const provider = options.withProvider === false ? undefined : await ours(options, apiServer);
-    if (provider !== undefined) {
-      owned.push(() => provider.server.stop());
-      say('manager runs: ts-provider, under its own service account');
-    }
-    return { apiServer, clusterctl, managers, provider, stop };
+    say(`managers run: ${which.join(', ')}`);
+    if (options.withProvider === false)
+      return { apiServer, clusterctl, managers, provider: undefined, bootstrapProvider: undefined, stop };
+    const provider = await startInfrastructure(options, apiServer);
+    owned.push(() => provider.server.stop());
+    const bootstrapProvider =
+      bootstrap === 'kubeadm' ? undefined : await startProvider({ stack, apiServer, provider: 'bootstrap' });
+    if (bootstrapProvider !== undefined) owned.push(() => bootstrapProvider.server.stop());
+    say(`managers of ts-provider run, each under its own service account`);
+    return { apiServer, clusterctl, managers, provider, bootstrapProvider, stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-function ours({ stack, database }: ManagementClusterOptions, apiServer: APIServer): Promise<Provider> {
+function startInfrastructure(
+  { stack, database }: ManagementClusterOptions,
+  apiServer: APIServer,
+): Promise<Provider> {
   return startProvider({ stack, apiServer, ...(database === undefined ? {} : { database }) });
 }
 
@@ -81,10 +95,14 @@ export async function clusterctlWithOurs(stack: Stack, dir: string): Promise<Clu
   const script = join(ROOT, 'hack/release-manifests.ts');
   const flags = ['--version', PROVIDER_VERSION, '--out', out, '--kubectl', stack.binaries.kubectl];
   await runProgram(process.execPath, [script, ...flags], { cwd: ROOT });
-  const file = join(out, 'infrastructure-ts-provider', PROVIDER_VERSION, 'infrastructure-components.yaml');
+  const fileOf = (type: 'infrastructure' | 'bootstrap') =>
+    join(out, `${type}-ts-provider`, PROVIDER_VERSION, `${type}-components.yaml`);
   return createClusterctl({
     stack,
     dir,
-    providers: [{ name: 'ts-provider', type: 'InfrastructureProvider', file }],
+    providers: [
+      { name: 'ts-provider', type: 'InfrastructureProvider', file: fileOf('infrastructure') },
+      { name: 'ts-provider', type: 'BootstrapProvider', file: fileOf('bootstrap') },
+    ],
   });
 }

@@ -8,13 +8,19 @@ import { freePort } from './ports.ts';
 import { type Server, startServer, waitUntil } from './process.ts';
 import { serviceAccountKubeconfig } from './service-account.ts';
 
-/** As config/ installs it. */
+/** As config/ installs them. */
 export const PROVIDER_ACCOUNT = { namespace: 'ts-provider-system', name: 'ts-provider-manager' } as const;
+export const BOOTSTRAP_ACCOUNT = {
+  namespace: 'ts-provider-bootstrap-system',
+  name: 'ts-provider-bootstrap-manager',
+} as const;
 
 export interface ProviderOptions {
   readonly stack: Stack;
   readonly apiServer: APIServer;
-  /** Tells instances of one test apart in file names; default `ts-provider`. */
+  /** Which of our two; default `infrastructure`. */
+  readonly provider?: 'infrastructure' | 'bootstrap';
+  /** Tells instances of one test apart in file names; default `ts-provider` or `ts-provider-bootstrap`. */
   readonly name?: string;
   /** The in-memory backend's instances; a file outlives the process. Default: a file per name. */
   readonly database?: string;
@@ -42,10 +48,11 @@ const MAIN = join(import.meta.dirname, '../../main.ts');
 /** Starts `node main.ts`. The manifests (RBAC, CRDs) must be installed. */
 export async function startProvider(options: ProviderOptions): Promise<Provider> {
   const { stack, apiServer } = options;
-  const name = options.name ?? 'ts-provider';
+  const bootstrap = options.provider === 'bootstrap';
+  const account = bootstrap ? BOOTSTRAP_ACCOUNT : PROVIDER_ACCOUNT;
+  const name = options.name ?? (bootstrap ? 'ts-provider-bootstrap' : 'ts-provider');
   const database = options.database ?? join(apiServer.dir, `${name}.sqlite`);
-  const kubeconfig =
-    options.kubeconfig ?? (await serviceAccountKubeconfig({ stack, apiServer, ...PROVIDER_ACCOUNT }));
+  const kubeconfig = options.kubeconfig ?? (await serviceAccountKubeconfig({ stack, apiServer, ...account }));
   const [health, metrics] = [await freePort(), await freePort()];
   const server = startServer({
     name,
@@ -56,7 +63,7 @@ export async function startProvider(options: ProviderOptions): Promise<Provider>
       '--disable-warning=ExperimentalWarning',
       options.main ?? MAIN,
       `--kubeconfig=${kubeconfig}`,
-      `--in-memory-database=${database}`,
+      ...(bootstrap ? ['--provider=bootstrap'] : [`--in-memory-database=${database}`]),
       `--health-addr=127.0.0.1:${health}`,
       `--metrics-addr=127.0.0.1:${metrics}`,
       ...(options.flags ?? []),

@@ -32,7 +32,11 @@ import type { Kind, KubeObject } from '../../runtime/object.ts';
 
 const NAMESPACE = 'default';
 const NEXT_VERSION = 'v0.1.1';
-const LABEL = 'infrastructure-ts-provider';
+/** The two providers of a release, where each is installed, and as what. */
+const OURS = [
+  ['infrastructure-ts-provider', 'ts-provider-system', 'InfrastructureProvider'],
+  ['bootstrap-ts-provider', 'ts-provider-bootstrap-system', 'BootstrapProvider'],
+] as const;
 const soon = { timeout: 240_000, interval: 500 };
 const STORY = { timeout: 400_000 };
 
@@ -165,28 +169,30 @@ async function readiness({ client }: Site): Promise<string[]> {
   return all.map(({ status }) => status?.conditions?.find(({ type }) => type === 'Ready')?.status ?? '');
 }
 
-it('CTL-2, CTL-3, CTL-8: clusterctl init installs the release and labels every object of it', async () => {
-  const { apiServer } = source.management;
-  const file = join(apiServer.dir, 'repository', LABEL, PROVIDER_VERSION, 'infrastructure-components.yaml');
-  const kubectl = [`--kubeconfig=${apiServer.kubeconfig}`, 'get', `--filename=${file}`, '--output=json'];
-  const { items } = JSON.parse(await runProgram(stack.binaries.kubectl, kubectl)) as { items: KubeObject[] };
-  expect(items.length).toBeGreaterThan(8);
-  for (const { kind, metadata } of items) {
-    expect(metadata.labels, `${kind} ${metadata.name}`).toMatchObject({
-      'clusterctl.cluster.x-k8s.io': '',
-      'cluster.x-k8s.io/provider': LABEL,
-    });
-  }
-  const inventory = await source.client.get(ProviderKind, { namespace: 'ts-provider-system', name: LABEL });
-  expect(inventory).toMatchObject({
-    providerName: 'ts-provider',
-    type: 'InfrastructureProvider',
-    version: PROVIDER_VERSION,
-  });
-  // CTL-9: the image that an override would replace.
-  const deployment = items.find(({ kind }) => kind === 'Deployment');
-  expect(JSON.stringify(deployment)).toMatch(new RegExp(`"image":"[^"]+/ts-provider:${PROVIDER_VERSION}"`));
-});
+it.each(OURS)(
+  'CTL-2, CTL-3, CTL-8: clusterctl init installs %s and labels every object of it',
+  async (label, namespace, type) => {
+    const { apiServer } = source.management;
+    const components = `${label.split('-')[0]}-components.yaml`;
+    const file = join(apiServer.dir, 'repository', label, PROVIDER_VERSION, components);
+    const kubectl = [`--kubeconfig=${apiServer.kubeconfig}`, 'get', `--filename=${file}`, '--output=json'];
+    const { items } = JSON.parse(await runProgram(stack.binaries.kubectl, kubectl)) as {
+      items: KubeObject[];
+    };
+    expect(items.length).toBeGreaterThan(8);
+    for (const { kind, metadata } of items) {
+      expect(metadata.labels, `${kind} ${metadata.name}`).toMatchObject({
+        'clusterctl.cluster.x-k8s.io': '',
+        'cluster.x-k8s.io/provider': label,
+      });
+    }
+    const inventory = await source.client.get(ProviderKind, { namespace, name: label });
+    expect(inventory).toMatchObject({ providerName: 'ts-provider', type, version: PROVIDER_VERSION });
+    // CTL-9: the image that an override would replace.
+    const deployment = items.find(({ kind }) => kind === 'Deployment');
+    expect(JSON.stringify(deployment)).toMatch(new RegExp(`"image":"[^"]+/ts-provider:${PROVIDER_VERSION}"`));
+  },
+);
 
 it(
   'CTL-10, CTL-12: generate cluster --flavor in-memory makes a cluster that runs, and is what no flavor means',
@@ -251,10 +257,12 @@ it('after a move the source manager lets go, and the target scales the cluster',
 });
 
 it('clusterctl delete --include-crd removes the provider from the empty source', STORY, async () => {
-  const { apiServer, provider } = source.management;
+  const { apiServer, provider, bootstrapProvider } = source.management;
   await provider?.server.stop();
-  await clusterctl(source, 'delete', '--infrastructure=ts-provider', '--include-crd', '--include-namespace');
-  const selector = `--selector=cluster.x-k8s.io/provider=${LABEL}`;
+  await bootstrapProvider?.server.stop();
+  const which = ['--infrastructure=ts-provider', '--bootstrap=ts-provider'];
+  await clusterctl(source, 'delete', ...which, '--include-crd', '--include-namespace');
+  const selector = `--selector=cluster.x-k8s.io/provider in (${OURS.map(([label]) => label).join(',')})`;
   const get = [
     `--kubeconfig=${apiServer.kubeconfig}`,
     'get',
@@ -263,7 +271,8 @@ it('clusterctl delete --include-crd removes the provider from the empty source',
     '--output=name',
   ];
   await expect.poll(() => runProgram(stack.binaries.kubectl, get), soon).toBe('');
-  expect((await source.client.list(ProviderKind)).map(({ metadata }) => metadata.name)).not.toContain(LABEL);
+  const left = (await source.client.list(ProviderKind)).map(({ metadata }) => metadata.name);
+  for (const [label] of OURS) expect(left).not.toContain(label);
 });
 
 it(
@@ -274,25 +283,26 @@ it(
     const script = new URL('../../hack/release-manifests.ts', import.meta.url).pathname;
     const flags = [`--version=${NEXT_VERSION}`, `--out=${out}`, `--kubectl=${stack.binaries.kubectl}`];
     await runProgram(process.execPath, [script, ...flags]);
-    expect(await clusterctl(target, 'upgrade', 'plan')).toMatch(
-      new RegExp(`${LABEL} .*${PROVIDER_VERSION} +${NEXT_VERSION}`),
-    );
+    const plan = await clusterctl(target, 'upgrade', 'plan');
+    for (const [label] of OURS)
+      expect(plan).toMatch(new RegExp(`${label} .*${PROVIDER_VERSION} +${NEXT_VERSION}`));
 
     const [before, made] = [await identities(target), cloud.counts().instancesMade];
-    await clusterctl(target, 'upgrade', 'apply', `--infrastructure=ts-provider:${NEXT_VERSION}`);
-    // A Deployment would replace its Pod here: the service account is a new one.
+    const which = ['infrastructure', 'bootstrap'].map((type) => `--${type}=ts-provider:${NEXT_VERSION}`);
+    await clusterctl(target, 'upgrade', 'apply', ...which);
+    // A Deployment would replace its Pod here: the service accounts are new ones.
     await target.management.provider?.server.stop();
+    await target.management.bootstrapProvider?.server.stop();
     await startOurs(target);
-    const inventory = await target.client.get(ProviderKind, { namespace: 'ts-provider-system', name: LABEL });
-    expect(inventory?.version).toBe(NEXT_VERSION);
+    for (const [label, namespace] of OURS)
+      expect((await target.client.get(ProviderKind, { namespace, name: label }))?.version).toBe(NEXT_VERSION);
     const name = { namespace: NAMESPACE, name: 'journey-md-0' };
     await target.client.patch(MachineDeploymentKind, name, { spec: { replicas: 2 } });
     await expect.poll(() => phases(target, 'journey'), soon).toEqual(running(3));
     expect(before).toMatchObject(await identities(target));
     expect(cloud.counts().instancesMade).toBe(made);
-    expect(await clusterctl(target, 'upgrade', 'plan')).toMatch(
-      new RegExp(`${LABEL} .*${NEXT_VERSION} +Already`),
-    );
+    const after = await clusterctl(target, 'upgrade', 'plan');
+    for (const [label] of OURS) expect(after).toMatch(new RegExp(`${label} .*${NEXT_VERSION} +Already`));
   },
 );
 
@@ -300,6 +310,8 @@ async function startOurs({ management }: Site): Promise<void> {
   const { apiServer } = management;
   const provider = await startProvider({ stack, apiServer, database: database() });
   owned.push(() => provider.server.stop());
+  const bootstrap = await startProvider({ stack, apiServer, provider: 'bootstrap' });
+  owned.push(() => bootstrap.server.stop());
 }
 
 it(

@@ -56,7 +56,7 @@ async function clusterIn(purpose: string, options: Partial<Parameters<typeof cre
 /** What is left of the machines of a namespace, wherever it could be. */
 async function leftOf(namespace: string): Promise<readonly string[]> {
   const names = instancesOf(provider.database, namespace).map(({ name }) => name);
-  const kinds = [MachineKind, TSMachineKind];
+  const kinds: readonly Kind[] = [MachineKind, TSMachineKind];
   const objects = await Promise.all(kinds.map((kind) => client.list(kind, { namespace })));
   const nodes = await workload.list(NodeKind);
   return [

@@ -18,6 +18,8 @@ import type { KubeObject } from '../../runtime/object.ts';
 export interface EnvironmentOptions {
   /** Managers to run; default all three. `[]` leaves the objects of Cluster API to the test. */
   readonly managers?: readonly ManagerName[];
+  /** Our bootstrap provider is installed in place of the stock one, whose manager must not be among `managers`; default false. */
+  readonly ourBootstrap?: boolean;
   /** Garbage collection, namespace deletion, aggregated roles; default true. */
   readonly controllerManager?: boolean;
   /** Requests of the API server are written to this file of {@link Environment.dir}, one JSON line each. */
@@ -99,7 +101,8 @@ async function startManagement(
     const controllerManager = await startControllerManager({ stack, apiServer });
     owned.push(() => controllerManager.stop());
   }
-  await installComponents({ stack, apiServer, managers: which });
+  const ourBootstrap = options.ourBootstrap ?? false;
+  await installComponents({ stack, apiServer, managers: which, ourBootstrap });
   const managers: Managers = await startManagers({
     stack,
     apiServer,

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Secret that holds the bootstrap data (BC-2, BC-3, KB-10).
+import type { Secret } from '../../api/cluster-api.ts';
+import { KubeadmConfigKind, SecretKind } from '../../api/kinds.ts';
+import type { KubeadmConfig } from '../../api/kubeadmconfig.ts';
+import { BootstrapReason } from '../../api/bootstrap-conditions.ts';
+import { CLUSTER_NAME_LABEL } from '../../api/labels.ts';
+import type { RenderedData } from '../../kubeadm/render.ts';
+import type { Client } from '../../runtime/client.ts';
+import type { Ctx } from '../../runtime/context.ts';
+import { isAlreadyExists, TerminalError } from '../../runtime/errors.ts';
+import { type KubeObject, nameOf, type ObjectName, type OwnerReference } from '../../runtime/object.ts';
+
+/** Type of every Secret that providers make for a cluster. */
+export const CLUSTER_SECRET_TYPE = 'cluster.x-k8s.io/secret';
+
+/**
+ * The public half of the token that the data holds. It tells, from metadata alone, that a renewal of the token was interrupted
+ * before the data had followed.
+ */
+export const TOKEN_ID_ANNOTATION = 'ts-provider/bootstrap-token-id';
+
+/** What is to be stored, and for whom. */
+export interface StoreInput {
+  readonly config: KubeadmConfig;
+  /** Other than the config's after a move from a provider that named it differently. */
+  readonly secretName: string;
+  readonly clusterName: string;
+  readonly data: RenderedData;
+  /** The token in the data, where there is one. */
+  readonly token: string | undefined;
+}
+
+/** What a Secret may hold. */
+const MAX_BYTES = 1_048_576;
+
+/** The reference that makes a config the controller of what it made; without blockOwnerDeletion (KB-10). */
+export function controllerReference(config: KubeadmConfig): OwnerReference {
+  const { apiVersion, kind } = KubeadmConfigKind;
+  const { name, uid = '' } = config.metadata;
+  return { apiVersion, kind, name, uid, controller: true };
+}
+
+/** The owner that is the controller, if there is one. */
+export function controllerOf(object: KubeObject): OwnerReference | undefined {
+  return object.metadata.ownerReferences?.find(({ controller }) => controller === true);
+}
+
+/** Creates the Secret; one that is there from an interrupted pass is brought up to date. Called twice, it writes once. */
+export async function storeDataSecret(ctx: Ctx, client: Client, input: StoreInput): Promise<void> {
+  const secret = newSecret(input);
+  try {
+    await client.create(SecretKind, secret, ctx.signal);
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+    const present = await client.get(SecretKind, nameOf(secret), ctx.signal);
+    if (present === undefined) throw error;
+    await bringUpToDate(ctx, client, { present, wanted: secret });
+  }
+}
+
+/** Makes the config the controller of a Secret of which only metadata is known. Throws when it belongs to another kind (6.2.3). */
+export async function adoptDataSecret(
+  ctx: Ctx,
+  client: Client,
+  { config, secret }: { config: KubeadmConfig; secret: KubeObject },
+): Promise<void> {
+  if (isOurs(secret, config)) return;
+  refuseForeign(secret);
+  ctx.log.info({ Secret: secret.metadata.name }, 'Adopting the bootstrap data Secret');
+  const { resourceVersion, ownerReferences = [] } = secret.metadata;
+  const others = ownerReferences.filter(({ controller }) => controller !== true);
+  const owners = [...others, controllerReference(config)];
+  const body = { metadata: { resourceVersion, ownerReferences: owners } };
+  await client.patch(SecretKind, nameOf(secret), body, { signal: ctx.signal });
+}
+
+function isOurs(secret: KubeObject, config: KubeadmConfig): boolean {
+  return controllerOf(secret)?.uid === config.metadata.uid;
+}
+
+/** A KubeadmConfig of an earlier life (a restored backup) gives way, another kind does not. */
+function refuseForeign(secret: KubeObject): void {
+  const controller = controllerOf(secret);
+  if (controller === undefined || controller.kind === KubeadmConfigKind.kind) return;
+  throw new TerminalError(
+    BootstrapReason.NotAvailable,
+    `Secret ${pathOf(nameOf(secret))} is controlled by ${controller.kind} ${controller.name}: ` +
+      'delete the Secret, or name the KubeadmConfig differently',
+  );
+}
+
+async function bringUpToDate(
+  ctx: Ctx,
+  client: Client,
+  { present, wanted }: { present: Secret; wanted: Secret },
+): Promise<void> {
+  refuseForeign(present);
+  const ours = controllerOf(present)?.uid === controllerOf(wanted)?.uid;
+  if (ours && hasAll(present.data, wanted.data) && hasAll(metadataOf(present), metadataOf(wanted))) return;
+  const { labels, annotations, ownerReferences } = wanted.metadata;
+  const { resourceVersion } = present.metadata;
+  const dropped = Object.keys(present.data ?? {}).map((key) => [key, null]);
+  const data = { ...(Object.fromEntries(dropped) as Record<string, null>), ...wanted.data };
+  const body = { metadata: { resourceVersion, labels, annotations, ownerReferences }, data };
+  await client.patch(SecretKind, nameOf(present), body, { signal: ctx.signal });
+}
+
+function metadataOf({ metadata }: Secret): Record<string, string> {
+  return { ...metadata.labels, ...metadata.annotations };
+}
+
+function hasAll(present: Record<string, string> = {}, wanted: Record<string, string> = {}): boolean {
+  return Object.entries(wanted).every(([key, value]) => present[key] === value);
+}
+
+function newSecret({ config, secretName, clusterName, data, token }: StoreInput): Secret {
+  const bytes = Buffer.from(data.value, 'utf8');
+  const name = { namespace: config.metadata.namespace ?? '', name: secretName };
+  refuseTooLarge(name, bytes.length);
+  return {
+    apiVersion: SecretKind.apiVersion,
+    kind: SecretKind.kind,
+    metadata: {
+      ...name,
+      labels: { [CLUSTER_NAME_LABEL]: clusterName },
+      ...(token !== undefined && { annotations: { [TOKEN_ID_ANNOTATION]: tokenID(token) } }),
+      ownerReferences: [controllerReference(config)],
+    },
+    type: CLUSTER_SECRET_TYPE,
+    data: { value: bytes.toString('base64'), format: Buffer.from(data.format).toString('base64') },
+  };
+}
+
+/** The public half of a token. */
+export function tokenID(token: string): string {
+  return token.split('.')[0] ?? '';
+}
+
+/** Throws before anything is written: the API server would refuse it only after the token was made. */
+export function checkSize(config: KubeadmConfig, data: RenderedData): void {
+  refuseTooLarge(nameOf(config), Buffer.byteLength(data.value, 'utf8'));
+}
+
+function refuseTooLarge(name: ObjectName, bytes: number): void {
+  if (bytes + 'cloud-config'.length <= MAX_BYTES) return;
+  throw new TerminalError(
+    BootstrapReason.NotAvailable,
+    `the bootstrap data have ${bytes} bytes, and Secret ${pathOf(name)} can hold ${MAX_BYTES}: ` +
+      'make spec.files smaller, or have the machine fetch the large ones',
+  );
+}
+
+function pathOf({ namespace, name }: ObjectName): string {
+  return `${namespace}/${name}`;
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// The manager of the infrastructure provider.
+import {
+  ClusterKind,
+  MachineKind,
+  TSClusterKind,
+  TSMachineKind,
+  TSMachineTemplateKind,
+} from '../api/kinds.ts';
+import { createInMemoryBackend } from '../backends/inmemory/machine-backend.ts';
+import { createSimulator } from '../backends/inmemory/simulator.ts';
+import { openInMemoryCloud } from '../backends/inmemory/sqlite-cloud.ts';
+import { byCluster, byOwnerCluster, CLUSTER_INDEX, OWNER_CLUSTER_INDEX } from '../contract/watches.ts';
+import { clusterReconciler } from '../controllers/cluster/reconciler.ts';
+import { clusterWatches } from '../controllers/cluster/watches.ts';
+import { changeFeedTick } from '../controllers/machine/change-feed.ts';
+import { machineReconciler } from '../controllers/machine/reconciler.ts';
+import { machineWatches } from '../controllers/machine/watches.ts';
+import {
+  machineTemplateReconciler,
+  machineTemplateWatches,
+} from '../controllers/machinetemplate/reconciler.ts';
+import { createController } from '../runtime/controller.ts';
+import type { Manager } from '../runtime/manager.ts';
+import { createTicker } from '../runtime/ticker.ts';
+import type { Flags } from './flags.ts';
+import { atStop, foundation, type Foundation, managerOf } from './foundation.ts';
+
+/** How often the simulated machines live on. */
+const SIMULATOR_TICK_MS = 200;
+/** How often a backend is asked what changed: less than one call per account and second while nothing happens (invariant 12). */
+const CHANGES_TICK_MS = 1_500;
+
+/** Serves TSCluster, TSMachine and TSMachineTemplate. */
+export function infrastructureManager(flags: Flags): Manager {
+  const base = foundation(flags, 'ts-provider');
+  watchKinds(base);
+  const { backend, simulator, stop } = inMemory(base, flags['in-memory-database']);
+  const { clusters, machines, templates } = controllers(flags, base, backend);
+  return managerOf(flags, base, {
+    lease: 'ts-provider-leader',
+    background: [
+      createTicker({
+        ...base,
+        name: 'in-memory-simulator',
+        everyMs: SIMULATOR_TICK_MS,
+        tick: (ctx) => simulator.tick(ctx),
+      }),
+      createTicker({
+        ...base,
+        name: 'in-memory-changes',
+        everyMs: CHANGES_TICK_MS,
+        tick: changeFeedTick(backend, (name) => machines.wake(name)),
+      }),
+      atStop('in-memory-cloud', stop),
+    ],
+    controllers: [clusters, machines, templates],
+  });
+}
+
+function watchKinds({ informers }: Foundation): void {
+  informers.add(ClusterKind);
+  // Nobody reads a Machine's status, and it is most of the object.
+  informers.add(MachineKind, {
+    transform: (machine) => {
+      delete machine.status;
+      return machine;
+    },
+  });
+  informers.add(TSClusterKind, { indexes: { [CLUSTER_INDEX]: byCluster } });
+  informers.add(TSMachineTemplateKind, { indexes: { [OWNER_CLUSTER_INDEX]: byOwnerCluster } });
+  informers.add(TSMachineKind, { indexes: { [CLUSTER_INDEX]: byCluster } });
+}
+
+/** The in-memory backend and the life of its machines, which only the leader lets go on. */
+function inMemory({ workloads, clock }: Foundation, database: string) {
+  const cloud = openInMemoryCloud({ path: database, clock });
+  const simulator = createSimulator({ cloud, workloads, clock });
+  const stop = async () => {
+    await simulator.stop();
+    cloud.close();
+  };
+  return { simulator, backend: createInMemoryBackend(cloud), stop };
+}
+
+type Backend = ReturnType<typeof inMemory>['backend'];
+
+function controllers(flags: Flags, base: Foundation, backend: Backend) {
+  const { cache } = base;
+  return {
+    machines: createController(
+      {
+        name: 'tsmachine',
+        reconcile: machineReconciler({ ...base, backends: { for: () => backend } }),
+        watches: machineWatches(cache),
+        concurrency: flags.machineConcurrency,
+      },
+      base,
+    ),
+    clusters: createController(
+      {
+        name: 'tscluster',
+        reconcile: clusterReconciler(base),
+        watches: clusterWatches(cache),
+        concurrency: flags.clusterConcurrency,
+      },
+      base,
+    ),
+    templates: createController(
+      {
+        name: 'tsmachinetemplate',
+        reconcile: machineTemplateReconciler({ ...base, sizeOf: (spec) => backend.size(spec) }),
+        watches: machineTemplateWatches(cache),
+        concurrency: 1,
+      },
+      base,
+    ),
+  };
+}
