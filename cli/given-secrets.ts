@@ -53,7 +53,7 @@ export function givenSecrets(
       ca === undefined || caSlot === undefined ? undefined : readKeyPair(caSlot, ca.data ?? {}).certificate,
     caSource:
       ca === undefined
-        ? `nothing: Secret ${options.clusterName}-ca was not given`
+        ? `a placeholder: Secret ${options.clusterName}-ca was not given`
         : `Secret ${ca.metadata.name}`,
     sources: [
       ...(options.purpose === 'worker-join' ? [] : certificates),

@@ -107,9 +107,8 @@ function configOf(object: Carrier): ConfigManifest[] {
 
 /** A person may write `stringData`, which an API server would have turned into `data`. */
 function withData(secret: Secret & { stringData?: Record<string, string> }): Secret {
-  const encoded = Object.entries(secret.stringData ?? {}).map(([key, text]) => [
-    key,
-    Buffer.from(text).toString('base64'),
-  ]);
-  return { ...secret, data: { ...secret.data, ...Object.fromEntries(encoded) } };
+  const data = { ...secret.data };
+  for (const [key, text] of Object.entries(secret.stringData ?? {}))
+    data[key] = Buffer.from(text).toString('base64');
+  return { ...secret, data };
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { JoinConfiguration } from '../api/bootstrap/join-configuration.ts';
+import type { BootstrapTokenDiscovery, JoinConfiguration } from '../api/bootstrap/join-configuration.ts';
 import { caCertHashes } from './discovery.ts';
 import type { Purpose } from './machine-contents.ts';
 
@@ -25,12 +25,23 @@ export function completeDiscovery(
   const join: JoinConfiguration = { ...given };
   if (defaults.purpose === 'control-plane-join') join.controlPlane ??= {};
   if (join.discovery?.file !== undefined) return join;
-  const token = { ...join.discovery?.bootstrapToken };
-  if ((token.caCertHashes ?? []).length === 0 && defaults.clusterCA !== undefined)
-    token.caCertHashes = caCertHashes(defaults.clusterCA);
-  token.apiServerEndpoint ??= defaults.endpoint;
-  token.token ??= defaults.newToken();
-  if ((token.caCertHashes ?? []).length === 0) token.unsafeSkipCAVerification = true;
-  join.discovery = { ...join.discovery, bootstrapToken: token };
+  join.discovery = {
+    ...join.discovery,
+    bootstrapToken: completeToken(join.discovery?.bootstrapToken ?? {}, defaults),
+  };
   return join;
+}
+
+function completeToken(given: BootstrapTokenDiscovery, defaults: DiscoveryDefaults): BootstrapTokenDiscovery {
+  const token = { ...given };
+  if (isEmpty(token.caCertHashes) && defaults.clusterCA !== undefined)
+    token.caCertHashes = caCertHashes(defaults.clusterCA);
+  token.apiServerEndpoint ||= defaults.endpoint;
+  token.token ||= defaults.newToken();
+  if (isEmpty(token.caCertHashes)) token.unsafeSkipCAVerification = true;
+  return token;
+}
+
+function isEmpty(list: readonly string[] | undefined): boolean {
+  return list === undefined || list.length === 0;
 }

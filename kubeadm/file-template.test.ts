@@ -165,5 +165,5 @@ it('takes no longer than the text is long', () => {
   render(`${' '.repeat(500_000)}x{{ 1 }}${'\n'.repeat(300_000)}`);
   refusal(`{{ ${' '.repeat(900_000)}`);
   refusal('{{/*'.repeat(200_000));
-  expect(performance.now() - start).toBeLessThan(1000);
+  expect(performance.now() - start).toBeLessThan(5000);
 });

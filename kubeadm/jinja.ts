@@ -39,8 +39,10 @@ const OPERAND = `[x-]*${ATOM}(?:\\.[ndxbit]|\\|n|g)*`;
 const TEST = `tx?[ni](?:\\.n)*(?:${ATOM}${POSTFIX})?(?:\\|n(?:\\.n)*g?)*`;
 const TERM = `${OPERAND}(?:${TEST})*`;
 const EXPRESSION = `${TERM}(?:(?:[bi*-]|xi)${TERM})*`;
-/** What stands between brackets: arguments, indices, pairs; `g` takes the place of a bracket that has been read. */
-const BRACKET = new RegExp(`[([{]((?:[*]*${EXPRESSION}|)(?:[,:=](?:[*]*${EXPRESSION}|))*)[)\\]}]`, 'g');
+/** Arguments and indices, and the pairs of a dictionary; `g` takes the place of a bracket that has been read. */
+const ARGUMENTS = `[([](?:[*]*${EXPRESSION}|)(?:[,:=](?:[*]*${EXPRESSION}|))*[)\\]]`;
+const PAIR = `${EXPRESSION}:${EXPRESSION}`;
+const BRACKET = new RegExp(`${ARGUMENTS}|\\{(?:${PAIR}(?:,${PAIR})*,?)?\\}`, 'g');
 const WHOLE = new RegExp(`^${EXPRESSION}(?:,(?:${EXPRESSION})?)*$`);
 
 /** How Go's templates begin what Jinja would read as a variable of that name. Nobody asks cloud-init for a variable called `end`. */
@@ -96,8 +98,9 @@ function readMixed(text: string): JinjaReading {
   const marker = /\{(?=[{%#])/g;
   for (let found = marker.exec(text); found !== null; found = marker.exec(text)) {
     const start = found.index;
-    const near = text.slice(start, start + MAX_EXPRESSION);
-    const length = INSTANCE_DATA.test(near) ? endOfExpression(near, 0) : undefined;
+    const length = INSTANCE_DATA.test(text.slice(start, start + 40))
+      ? lengthOfExpression(text, start)
+      : undefined;
     if (length === undefined) hidden.push(start);
     else {
       tags.push({ start, end: start + length });
@@ -105,6 +108,13 @@ function readMixed(text: string): JinjaReading {
     }
   }
   return { tags, hidden };
+}
+
+/** Looks no further than to the next marker, so that many of them do not take long. */
+function lengthOfExpression(text: string, start: number): number | undefined {
+  const near = text.slice(start, start + MAX_EXPRESSION);
+  const next = near.indexOf('{{', 2);
+  return endOfExpression(next < 0 ? near : near.slice(0, next), 0);
 }
 
 /** The index after the tag that begins at `start`; undefined when it is not one. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Flags of a component as a list, since the same flag may be cleared with an empty value (KB-44).
+// Flags of a component: a list of names and values, where a value may be empty but not absent (KB-44).
 import Type, { type Static } from 'typebox';
 import { rules } from '../meta.ts';
 import { text, unique } from './fields.ts';

@@ -1,6 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-import { describe, expect, it } from 'vitest';
-import { byVerb, failed, ofWork, parseAuditLog, secretWrites, tokensMade, within } from './audit-log.ts';
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import {
+  byVerb,
+  failed,
+  followAuditLog,
+  ofWork,
+  parseAuditLog,
+  secretWrites,
+  tokensMade,
+  within,
+} from './audit-log.ts';
 
 interface Line {
   verb: string;
@@ -65,6 +77,20 @@ describe('audit log', () => {
     const text = `${line({ verb: 'get', resource: 'secrets' })}\n${line({ verb: 'get' }).slice(0, 30)}`;
     expect(parseAuditLog(text)).toHaveLength(1);
     expect(parseAuditLog('')).toEqual([]);
+  });
+
+  it('is followed while it grows, also when it is read in the middle of a line', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'ts-provider-unit-'));
+    onTestFinished(() => rmSync(dir, { recursive: true }));
+    const file = join(dir, 'audit.log');
+    const [first, second] = ['ä', 'b'].map((name) => line({ verb: 'get', resource: 'secrets', name }));
+    writeFileSync(file, `${first}\n${second?.slice(0, 40)}`);
+    const read = followAuditLog(file);
+    const names = () => read().map(({ name }) => name);
+    expect(names()).toEqual(['ä']);
+    appendFileSync(file, `${second?.slice(40)}\n`);
+    expect(names()).toEqual(['ä', 'b']);
+    expect(names()).toEqual(['ä', 'b']);
   });
 
   it('names a subresource with its resource, and a path without its query', () => {

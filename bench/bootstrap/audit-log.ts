@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an API server's audit log (level Metadata) says: who asked for what, when, and with which answer.
 
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+
 /** One request that was answered. */
 export interface Request {
   /** When it came in, milliseconds since the epoch. */
@@ -40,6 +42,29 @@ export function parseAuditLog(text: string): Request[] {
     .map((line) => JSON.parse(line) as AuditEvent)
     .filter(isAnswer)
     .map(requestOf);
+}
+
+/** All requests of a log that grows; each call reads only what is new. */
+export function followAuditLog(file: string): () => readonly Request[] {
+  const requests: Request[] = [];
+  let offset = 0;
+  return () => {
+    const text = readFrom(file, offset);
+    const whole = text.subarray(0, text.lastIndexOf('\n') + 1);
+    for (const request of parseAuditLog(whole.toString())) requests.push(request);
+    offset += whole.length;
+    return requests;
+  };
+}
+
+function readFrom(file: string, offset: number): Buffer {
+  const descriptor = openSync(file, 'r');
+  try {
+    const bytes = Buffer.alloc(Math.max(0, fstatSync(descriptor).size - offset));
+    return bytes.subarray(0, readSync(descriptor, bytes, 0, bytes.length, offset));
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 function isAnswer({ stage, verb }: AuditEvent): boolean {

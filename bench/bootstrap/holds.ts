@@ -76,8 +76,9 @@ function requests(ours: readonly Measurement[], target: Target, each: number): V
   const perConfig = (one: Measurement) => requestsOf(one, target) / one.count;
   const worst = worstOf(ours, perConfig);
   if (worst === undefined) return notMeasured(hold, true);
+  const because = `${digits(perConfig(worst))} with what is asked once for the cluster`;
   const met = ours.every((one) => requestsOf(one, target) <= each * one.count + FOR_THE_CLUSTER);
-  return { hold, result: met ? 'met' : 'missed', because: digits(perConfig(worst)), counted: true };
+  return { hold, result: met ? 'met' : 'missed', because, counted: true };
 }
 
 /** How many requests were made altogether. */

@@ -35,7 +35,7 @@ export interface Measurement {
   /** Writes of data Secrets beyond one each. */
   readonly secondWrites: number;
   readonly peakMiB: number;
-  /** Of the provider, until a few seconds after the last. */
+  /** Of the provider, until it is quiet. */
   readonly cpuSeconds: number;
   /** Of the servers that it talks to. */
   readonly serverCPU: ServerCPU;
@@ -55,8 +55,11 @@ export interface Idle {
 
 const NAMESPACE = 'bench';
 const TIMEOUT_MS = 900_000;
-/** A second pass over the same object comes soon after the first. */
-const SETTLE_MS = 5_000;
+/** Silence of this length is the end of the work: what a program does twice, it does after the last config is done. */
+const QUIET_MS = 5_000;
+const LOOK_MS = 500;
+/** One that is never quiet is measured up to here. */
+const LONGEST_TAIL_MS = 120_000;
 
 export interface Burst {
   readonly candidate: CandidateName;
@@ -89,8 +92,8 @@ async function run(world: World, candidate: Candidate, burst: Burst): Promise<Me
   try {
     await createPaused(client, plan, world.workload);
     await observer.until('paused', { count: plan.configs.length, timeoutMs: TIMEOUT_MS });
-    // Time for a connection to the workload cluster, too: how long a program waits for its first one is not the question.
-    await pause(SETTLE_MS);
+    // Its connection to the workload cluster stands by then, too: how long a program waits for its first one is not the question.
+    await untilQuiet(world, candidate);
     const work = await during(world, candidate, () => unpauseAndWait(world, plan, observer));
     const idle = burst.idleSeconds > 0 ? await idleFor(world, candidate, burst.idleSeconds) : undefined;
     return { ...facts(plan, candidate, work), idle };
@@ -124,7 +127,7 @@ async function during(world: World, candidate: Candidate, act: () => Promise<num
   const fromMs = Date.now();
   const elapsedMs = await act();
   const eventLoopP99Ms = await candidate.eventLoopP99Ms();
-  await pause(SETTLE_MS);
+  await untilQuiet(world, candidate);
   const server = world.serverCPU();
   return {
     elapsedMs,
@@ -137,6 +140,18 @@ async function during(world: World, candidate: Candidate, act: () => Promise<num
     },
     eventLoopP99Ms,
   };
+}
+
+/** Until the candidate has asked for nothing for a while. */
+async function untilQuiet(world: World, candidate: Candidate): Promise<void> {
+  const startedMs = Date.now();
+  let quietSinceMs = startedMs;
+  while (Date.now() - quietSinceMs < QUIET_MS && Date.now() - startedMs < LONGEST_TAIL_MS) {
+    await pause(LOOK_MS);
+    const { management, workload } = requestsOf(world, candidate, { fromMs: quietSinceMs, toMs: Date.now() });
+    for (const { atMs } of ofWork([...management, ...workload]))
+      quietSinceMs = Math.max(quietSinceMs, atMs + 1);
+  }
 }
 
 async function idleFor(world: World, candidate: Candidate, seconds: number): Promise<Idle> {

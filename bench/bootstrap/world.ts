@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The servers of one measurement: nothing in them is left from the one before.
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type APIServer, startAPIServer } from '../../hack/stack/api-server.ts';
 import { stack as findStack, type Stack } from '../../hack/stack/build.ts';
 import { temporaryDirectory } from '../../hack/stack/temporary-directory.ts';
 import { type ApiClient, createClient, loadKubeConfig } from '../../runtime/client.ts';
 import { usageOf } from '../process-usage.ts';
-import { parseAuditLog, type Request } from './audit-log.ts';
+import { followAuditLog, type Request } from './audit-log.ts';
 
 /** Where requests go. */
 export type Target = 'management' | 'workload';
@@ -20,7 +19,7 @@ export interface World {
   /** Of the management API server, as its administrator. */
   readonly client: ApiClient;
   /** All requests up to now, whoever made them. */
-  requests(target: Target): Request[];
+  requests(target: Target): readonly Request[];
   /** CPU seconds of both API servers and their etcds up to now. */
   serverCPU(): ServerCPU;
 }
@@ -47,12 +46,16 @@ export async function withWorld<T>(work: (world: World) => Promise<T>): Promise<
   };
   try {
     const [management, workload] = [await start('management'), await start('workload')];
+    const logs = {
+      management: followAuditLog(logOf('management')),
+      workload: followAuditLog(logOf('workload')),
+    };
     return await work({
       stack,
       management,
       workload,
       client: createClient({ kubeConfig: loadKubeConfig({ path: management.kubeconfig }) }),
-      requests: (target) => parseAuditLog(readFileSync(logOf(target), 'utf8')),
+      requests: (target) => logs[target](),
       serverCPU: () => ({
         management: usageOf(management.process().pid).cpuSeconds,
         workload: usageOf(workload.process().pid).cpuSeconds,

@@ -47,12 +47,11 @@ const MAIN = join(import.meta.dirname, '../../main.ts');
 
 /** Starts `node main.ts`. The manifests (RBAC, CRDs) must be installed. */
 export async function startProvider(options: ProviderOptions): Promise<Provider> {
-  const { stack, apiServer } = options;
+  const { apiServer } = options;
   const bootstrap = options.provider === 'bootstrap';
-  const account = bootstrap ? BOOTSTRAP_ACCOUNT : PROVIDER_ACCOUNT;
   const name = options.name ?? (bootstrap ? 'ts-provider-bootstrap' : 'ts-provider');
   const database = options.database ?? join(apiServer.dir, `${name}.sqlite`);
-  const kubeconfig = options.kubeconfig ?? (await serviceAccountKubeconfig({ stack, apiServer, ...account }));
+  const kubeconfig = options.kubeconfig ?? (await ownKubeconfig(options));
   const [health, metrics] = [await freePort(), await freePort()];
   const server = startServer({
     name,
@@ -72,6 +71,11 @@ export async function startProvider(options: ProviderOptions): Promise<Provider>
   const healthURL = `http://127.0.0.1:${health}`;
   if (options.waitReady !== false) await ready(server, healthURL);
   return { server, database, healthURL, metricsURL: `http://127.0.0.1:${metrics}` };
+}
+
+function ownKubeconfig({ stack, apiServer, provider }: ProviderOptions): Promise<string> {
+  const account = provider === 'bootstrap' ? BOOTSTRAP_ACCOUNT : PROVIDER_ACCOUNT;
+  return serviceAccountKubeconfig({ stack, apiServer, ...account });
 }
 
 async function ready(server: Server, healthURL: string): Promise<void> {

@@ -14,9 +14,15 @@ export function disks(setup: DiskSetup | undefined): Disk[] {
 
 /** Throws InputError. */
 export function filesystems(setup: DiskSetup | undefined): IgnitionFilesystem[] {
-  return (setup?.filesystems ?? []).map((filesystem, index) =>
-    formatted(filesystem, `spec.diskSetup.filesystems[${index}]`),
-  );
+  const given = setup?.filesystems ?? [];
+  const labels = given.map(({ label }) => label);
+  return given.map((filesystem, index) => {
+    const field = `spec.diskSetup.filesystems[${index}]`;
+    // A mount finds its device by the label.
+    const isTaken = Boolean(filesystem.label) && labels.indexOf(filesystem.label) < index;
+    if (isTaken) refuse(`${field}.label`, 'another filesystem has this label: choose a second one');
+    return formatted(filesystem, field);
+  });
 }
 
 function disk(partition: Partition, field: string): Disk {

@@ -20,7 +20,7 @@ describe('escapePath', () => {
 
 describe('mountUnit', () => {
   const filesystems = [
-    { device: '/dev/sda', filesystem: 'ext4', label: 'data' },
+    { device: '/dev/sda', filesystem: 'ext4', label: 'other' },
     { device: '/dev/sdb', filesystem: 'ext4', label: 'data' },
   ];
   const lines = (mount: string[]) => mountUnit(mount, filesystems, 'f').contents?.split('\n') ?? [];

@@ -49,8 +49,7 @@ export function mountUnit(
 }
 
 function device(what: string, filesystems: readonly Filesystem[]): string {
-  // The last one wins, as in the stock provider.
-  const labelled = filesystems.findLast(({ label }) => label === what);
+  const labelled = filesystems.find(({ label }) => label === what);
   if (labelled !== undefined) return labelled.device;
   if (what.startsWith('/')) return what;
   const [, tag = 'LABEL', name = ''] = /^(?:([A-Z]+)=)?(.*)$/s.exec(what) ?? [];

@@ -71,6 +71,10 @@ describe('renderIgnition', () => {
     expect(contentsOf(files, version)).toEqual(bytes);
   });
 
+  const anyText = fc
+    .array(fc.integer({ min: 0, max: 0x10_ffff }), { maxLength: 60 })
+    .map((points) => String.fromCodePoint(...points));
+
   it('gives back every text, with a line break where it had none at its end', () => {
     const hard = [
       '',
@@ -85,7 +89,7 @@ describe('renderIgnition', () => {
       '\u0000\u0085\u2028',
       '😀',
     ];
-    const samples = fc.sample(fc.string({ unit: 'binary', maxLength: 60 }), { seed: 4, numRuns: 200 });
+    const samples = fc.sample(anyText, { seed: 4, numRuns: 200 });
     const texts = [...hard, ...samples].map((text) => text.toWellFormed());
     const files = texts.map((content) => ({ content }));
     expect(contentsOf(files).map((content) => content.toString('utf8'))).toEqual(
@@ -132,6 +136,14 @@ describe('what Ignition cannot do is refused by name (KB 6.10)', () => {
     ['spec.diskSetup.filesystems[0].device', format({ device: 'sda' })],
     ['spec.diskSetup.filesystems[0].filesystem', format({ filesystem: 'ext3' })],
     ['spec.diskSetup.filesystems[0].label', format({ label: 'longer-than-sixteen' })],
+    [
+      'spec.diskSetup.filesystems[1].label',
+      machine({
+        diskSetup: {
+          filesystems: ['/dev/a', '/dev/b'].map((device) => ({ device, filesystem: 'ext4', label: 'x' })),
+        },
+      }),
+    ],
     ['spec.diskSetup.filesystems[0].partition', format({ partition: 'auto' })],
     ['spec.diskSetup.filesystems[0].replaceFS', format({ replaceFS: 'ntfs' })],
     ['spec.mounts[0][1]', machine({ mounts: [['a']] })],

@@ -178,6 +178,23 @@ export function configManifest(scenario: Scenario, owner: KubeObject): Manifest 
   };
 }
 
+/** Bootstrap data as an earlier run left it (KB-10); nobody is to touch it. */
+export function dataSecret(scenario: Scenario, { apiVersion, kind, metadata }: KubeObject): Secret {
+  const owner = { apiVersion, kind, name: metadata.name, uid: metadata.uid ?? '', controller: true };
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    type: 'cluster.x-k8s.io/secret',
+    metadata: {
+      namespace: NAMESPACE,
+      name: scenario.id,
+      labels: { [CLUSTER_NAME_LABEL]: clusterNameOf(scenario) },
+      ownerReferences: [owner],
+    },
+    data: { value: base64('#cloud-config\nruncmd: [earlier]\n'), format: base64('cloud-config') },
+  };
+}
+
 /** A lock as the holder's provider wrote it (KB-9). */
 export function lockManifest(clusterName: string, machineName: string): Manifest {
   return {

@@ -13,6 +13,7 @@ import {
   configManifest,
   contentSecret,
   controlPlaneManifest,
+  dataSecret,
   joinedStatus,
   LIVING_MACHINE,
   lockManifest,
@@ -122,11 +123,12 @@ async function createConfigs(
     if (owner === undefined) throw new Error(`${id} has no owner`);
     const manifest = configManifest(scenario, owner);
     try {
-      if (scenario.created !== true) await client.create<KubeObject>(kind, manifest);
+      if (scenario.created === undefined) await client.create<KubeObject>(kind, manifest);
       else {
         // Without an owner it is nobody's business, so that the status can be written in peace.
         const { ownerReferences, ...metadata } = manifest.metadata;
-        await client.create<KubeObject>(kind, { ...manifest, metadata });
+        const config = await client.create<KubeObject>(kind, { ...manifest, metadata });
+        if (scenario.created === 'there') await client.create(SecretKind, dataSecret(scenario, config));
         const name = { namespace: NAMESPACE, name: id };
         const status = { dataSecretName: id, initialization: { dataSecretCreated: true } };
         await client.patch(kind, name, { status }, { subresource: 'status' });
@@ -142,7 +144,7 @@ async function createConfigs(
 /** Every data Secret that is expected is there, or no more come; and the configs have not been written for a while. */
 async function settled({ client }: World, scenarios: readonly Scenario[]): Promise<void> {
   const options = { namespace: NAMESPACE, metadataOnly: true };
-  const expected = scenarios.filter(({ expect, created }) => expect === 'data' && created !== true);
+  const expected = scenarios.filter(({ expect, created }) => expect === 'data' && created !== 'there');
   const waiting = new Set(expected.map(({ id }) => id));
   const data = async () => {
     // Metadata alone: the configs are large, and asking must not slow down what it waits for.

@@ -68,8 +68,8 @@ export interface Scenario {
   readonly joined?: boolean;
   /** `bootstrap.dataSecretName` of the owner, as after a move. */
   readonly dataSecretName?: string;
-  /** The status says already that the data Secret was made. */
-  readonly created?: boolean;
+  /** The data Secret was made before, and the status says so; `lost`: only the status does. */
+  readonly created?: 'there' | 'lost';
   readonly tokens?: readonly GivenToken[];
 }
 

@@ -65,11 +65,16 @@ const several: File[] = [
 export const files: readonly Scenario[] = [
   ...Object.entries(PLAIN).flatMap(([name, file]) => [
     ...initAndWorker(`file-${name}`, { files: [file] }),
-    workerJoin(`ignition-file-${name}`, { files: [file], format: 'ignition' }),
+    // The stock provider wants permissions with Ignition.
+    workerJoin(`ignition-file-${name}`, { files: [{ permissions: '0644', ...file }], format: 'ignition' }),
   ]),
+  workerJoin('ignition-file-without-permissions', { files: [{ path, content: 'x\n' }], format: 'ignition' }),
   ...Object.entries(CLOUD_INIT).map(([name, file]) => workerJoin(`file-${name}`, { files: [file] })),
   controlPlaneJoin('files-several', { files: several }),
-  controlPlaneJoin('ignition-files-several', { files: several, format: 'ignition' }),
+  controlPlaneJoin('ignition-files-several', {
+    files: several.map((file) => ({ ...file, permissions: '0640' })),
+    format: 'ignition',
+  }),
   init(
     'file-template-version-normalised',
     { files: [{ path, contentFormat: 'Template', content: '{{ .controlPlane.version }}\n' }] },

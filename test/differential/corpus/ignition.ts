@@ -23,6 +23,9 @@ const ADDITIONAL: Readonly<Record<string, string>> = {
       contents: |
         [Service]
         ExecStart=/bin/true
+
+        [Install]
+        WantedBy=multi-user.target
     - name: masked.service
       mask: true
 `,

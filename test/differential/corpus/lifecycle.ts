@@ -29,32 +29,36 @@ export const lifecycles: readonly Scenario[] = [
     ...given('move01.0000000000000001', ENDING_MS),
   }),
   controlPlaneJoin('token-ending', spec('move02.0000000000000002'), {
-    created: true,
+    created: 'there',
     ...given('move02.0000000000000002', ENDING_MS),
   }),
   workerJoin('token-fresh', spec('move03.0000000000000003'), {
-    created: true,
+    created: 'there',
     ...given('move03.0000000000000003', FRESH_MS),
   }),
   workerJoin('joined-token-ending', spec('move04.0000000000000004'), {
-    created: true,
+    created: 'there',
     joined: true,
     ...given('move04.0000000000000004', ENDING_MS),
   }),
   poolJoin('token-ending', spec('move05.0000000000000005'), {
-    created: true,
+    created: 'there',
     ...given('move05.0000000000000005', ENDING_MS),
   }),
-  poolJoin('token-lost', spec('move06.0000000000000006'), { created: true }),
+  poolJoin('token-lost', spec('move06.0000000000000006'), { created: 'there' }),
   poolJoin('joined-token-ending', spec('move07.0000000000000007'), {
-    created: true,
+    created: 'there',
     joined: true,
     ...given('move07.0000000000000007', ENDING_MS),
   }),
   poolJoin('joined-token-fresh', spec('move08.0000000000000008'), {
-    created: true,
+    created: 'there',
     joined: true,
     ...given('move08.0000000000000008', FRESH_MS),
   }),
-  poolJoin('joined-token-lost', spec('move09.0000000000000009'), { created: true, joined: true }),
+  workerJoin('data-lost', spec('move10.0000000000000010'), {
+    created: 'lost',
+    ...given('move10.0000000000000010', FRESH_MS),
+  }),
+  poolJoin('joined-token-lost', spec('move09.0000000000000009'), { created: 'there', joined: true }),
 ];

@@ -55,15 +55,16 @@ const DISKS: Readonly<Record<string, DiskSetup>> = {
       { device: '/dev/disk/azure/scsi1/lun0', diskLayout: [{ percentage: 100 }] },
     ],
     filesystems: [
-      { device: '/dev/sdb1', filesystem: 'ext4', label: 'one', extraOpts: ['-E', 'lazy_itable_init=1'] },
+      { device: '/dev/sdb1', filesystem: 'ext4', label: 'one', overwrite: true, extraOpts: ['-E', 'lazy_itable_init=1'] },
       { device: '/dev/sdc', filesystem: 'xfs', label: 'two', overwrite: false },
     ],
   },
   filesystems: { filesystems: [{ device: '/dev/sdb', filesystem: 'ext4', label: 'data', overwrite: true }] },
 };
 
-/** Not with Ignition. */
+/** Not with the stock provider's Ignition, or not with any. */
 const CLOUD_INIT_DISKS: Readonly<Record<string, DiskSetup>> = {
+  'overwrite-unset': { filesystems: [{ device: '/dev/sdb', filesystem: 'ext4', label: 'x', extraOpts: [] }] },
   mbr: { partitions: [{ device: '/dev/sdb', layout: true, tableType: 'mbr' }] },
   'no-label': { filesystems: [{ device: '/dev/sdb', filesystem: 'ext4' }] },
   partition: {
@@ -105,6 +106,10 @@ export const machines: readonly Scenario[] = [
   ]),
   workerJoin('user-inactive', { users: [{ name: 'foo', inactive: true }, { name: 'bar', inactive: false }] }),
   ...Object.entries(CLOUD_INIT_DISKS).map(([name, diskSetup]) => workerJoin(`disk-${name}`, { diskSetup })),
+  workerJoin('ignition-disk-overwrite-unset', {
+    format: 'ignition',
+    diskSetup: { filesystems: [{ device: '/dev/sdb', filesystem: 'ext4', label: 'x' }] },
+  }),
   poolJoin('boot-commands', { bootCommands: ['cloud-init-per once x mkdir /x', 'echo "b"'], format: 'cloud-config' }),
   controlPlaneJoin('mounts', {
     diskSetup: MOUNTED,
