@@ -41,3 +41,9 @@ export const DATA_LIMIT_ANNOTATION = 'bootstrap.cluster.x-k8s.io/data-limit';
 
 /** On a KubeadmConfig: `gzip` says that its infrastructure and its image take compressed bootstrap data, `none` that they do not. */
 export const COMPRESSION_ANNOTATION = 'bootstrap.cluster.x-k8s.io/compression';
+
+/**
+ * On a bootstrap data Secret: the public half of the token in the data. It tells, from metadata alone, that a renewal of the token
+ * was interrupted before the data had followed.
+ */
+export const TOKEN_ID_ANNOTATION = 'bootstrap.cluster.x-k8s.io/token-id';

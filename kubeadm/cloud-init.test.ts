@@ -248,6 +248,6 @@ describe('PIT-17: Jinja', () => {
         {},
       ],
       runcmd: ["docker ps --format '{{.ID}}'", {}],
-    } as unknown as object);
+    });
   });
 });

@@ -4,7 +4,7 @@ import type { Secret } from '../../api/cluster-api.ts';
 import { KubeadmConfigKind, SecretKind } from '../../api/kinds.ts';
 import type { KubeadmConfig } from '../../api/kubeadmconfig.ts';
 import { BootstrapReason } from '../../api/bootstrap-conditions.ts';
-import { CLUSTER_NAME_LABEL } from '../../api/labels.ts';
+import { CLUSTER_NAME_LABEL, TOKEN_ID_ANNOTATION } from '../../api/labels.ts';
 import type { RenderedData } from '../../kubeadm/render.ts';
 import type { Client } from '../../runtime/client.ts';
 import type { Ctx } from '../../runtime/context.ts';
@@ -13,12 +13,6 @@ import { type KubeObject, nameOf, type ObjectName, type OwnerReference } from '.
 
 /** Type of every Secret that providers make for a cluster. */
 export const CLUSTER_SECRET_TYPE = 'cluster.x-k8s.io/secret';
-
-/**
- * The public half of the token that the data holds. It tells, from metadata alone, that a renewal of the token was interrupted
- * before the data had followed.
- */
-export const TOKEN_ID_ANNOTATION = 'ts-provider/bootstrap-token-id';
 
 /** What is to be stored, and for whom. */
 export interface StoreInput {
@@ -90,12 +84,23 @@ function refuseForeign(secret: KubeObject): void {
   );
 }
 
+/** Somebody keeps something else under this name: to overwrite it would lose that. */
+function refuseOtherType(secret: Secret): void {
+  if (secret.type === CLUSTER_SECRET_TYPE) return;
+  throw new TerminalError(
+    BootstrapReason.NotAvailable,
+    `Secret ${pathOf(nameOf(secret))} has the type ${secret.type ?? 'Opaque'}, so it holds no bootstrap data: ` +
+      'delete the Secret, or name the KubeadmConfig differently',
+  );
+}
+
 async function bringUpToDate(
   ctx: Ctx,
   client: Client,
   { present, wanted }: { present: Secret; wanted: Secret },
 ): Promise<void> {
   refuseForeign(present);
+  refuseOtherType(present);
   const ours = controllerOf(present)?.uid === controllerOf(wanted)?.uid;
   if (ours && hasAll(present.data, wanted.data) && hasAll(metadataOf(present), metadataOf(wanted))) return;
   const { labels, annotations, ownerReferences } = wanted.metadata;

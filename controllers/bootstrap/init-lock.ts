@@ -16,8 +16,8 @@ export type LockState = { readonly held: true } | { readonly held: false; readon
 export interface InitLock {
   /** Takes the lock for a Machine. The lock of a Machine that is gone is taken from it. */
   acquire(ctx: Ctx, cluster: Cluster, machineName: string): Promise<LockState>;
-  /** Gives up a lock that the caller holds. */
-  release(ctx: Ctx, cluster: Cluster): Promise<void>;
+  /** Gives up the lock if this Machine holds it. */
+  release(ctx: Ctx, cluster: Cluster, machineName: string): Promise<void>;
   /** Removes the lock of a cluster that has a control plane. Asks the API server only when the watch knows of a lock. */
   remove(ctx: Ctx, cluster: Cluster): Promise<void>;
 }
@@ -43,8 +43,9 @@ export function createInitLock({ client, cache }: { client: Client; cache: Cache
       await remove(ctx, lock);
       return take(ctx, cluster, machineName);
     },
-    async release(ctx, cluster) {
-      await client.delete(ConfigMapKind, lockName(cluster), { signal: ctx.signal });
+    async release(ctx, cluster, machineName) {
+      const lock = await client.get(ConfigMapKind, lockName(cluster), ctx.signal);
+      if (lock !== undefined && holderOf(lock) === machineName) await remove(ctx, lock);
     },
     async remove(ctx, cluster) {
       const lock = cache.peek(ConfigMapKind, lockName(cluster));

@@ -197,6 +197,20 @@ describe('the init lock (KB-9, PIT-14)', () => {
     expect(world.requests.filter((request) => !request.startsWith('get'))).toEqual([]);
   });
 
+  it('who finds the lock free after the cluster was initialized does not init a second one', async () => {
+    // Our watch on Clusters is behind: this pass began with the Cluster as it was.
+    world.api.beforeWrite = ({ kind, verb }) => {
+      if (kind === 'ConfigMap' && verb === 'create') world.cluster({ controlPlaneInitialized: true });
+    };
+    expect(await world.reconcile('cp1')).toMatchObject({ kind: 'wait', ms: 1_000 });
+    expect(available('cp1')?.message).toBe(
+      'Cluster ns/c1 has been initialized meanwhile: this machine will join it',
+    );
+    expect(world.dataSecret('cp1')).toBeUndefined();
+    expect(world.lock()).toBeUndefined();
+    expect(world.keysAsked).toEqual([]);
+  });
+
   it('the lock of a Machine that is gone is taken from it', async () => {
     await world.reconcile('cp1');
     world.remove(MachineKind, 'cp1');

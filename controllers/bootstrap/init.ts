@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From nothing to the data of the machine that runs `kubeadm init` (6.3). One per cluster: the lock sees to that.
 import { BootstrapReason } from '../../api/bootstrap-conditions.ts';
-import { SecretKind } from '../../api/kinds.ts';
+import { ClusterKind, SecretKind } from '../../api/kinds.ts';
 import { hold, next, type Step } from '../../contract/phases.ts';
 import { type CertificatePurpose, initCertificates, type KeyPair } from '../../kubeadm/certificates.ts';
 import { controlPlaneEndpointText } from '../../kubeadm/discovery.ts';
@@ -19,10 +19,18 @@ import {
   SECRET_POLL_MS,
   storeData,
 } from './publish.ts';
-import { type BootstrapScope, clusterText, dataSecretName, endpointOf } from './scope.ts';
+import {
+  type BootstrapScope,
+  clusterText,
+  dataSecretName,
+  endpointOf,
+  isControlPlaneInitialized,
+} from './scope.ts';
 
 /** The events of Machines and of the lock wake who waits; this is for the ones that a watch missed. */
 const LOCK_POLL_MS = 30_000;
+/** The watch on Clusters is behind by less, and wakes us by itself. */
+const STALE_POLL_MS = 1_000;
 
 /** The data of an init, once it is this machine's turn. */
 export function initPhases(deps: PhaseDeps): readonly BootstrapPhase[] {
@@ -62,7 +70,18 @@ async function takeInitLock(ctx: Ctx, scope: BootstrapScope, deps: PhaseDeps): P
     return hold(BootstrapReason.NotAvailable, message, LOCK_POLL_MS);
   }
   scope.facts.lockHeld = true;
-  return next();
+  return checkStillFirst(ctx, scope, deps);
+}
+
+/**
+ * Whoever removed the last lock had seen a control plane. Our watch on Clusters may be behind its watch on locks, so ask once more:
+ * a second init would be a second cluster.
+ */
+async function checkStillFirst(ctx: Ctx, { cluster }: BootstrapScope, deps: PhaseDeps): Promise<Step> {
+  const now = await deps.client.get(ClusterKind, nameOf(cluster), ctx.signal);
+  if (now !== undefined && !isControlPlaneInitialized(now)) return next();
+  const message = `${clusterText(cluster)} has been initialized meanwhile: this machine will join it`;
+  return hold(BootstrapReason.NotAvailable, message, STALE_POLL_MS);
 }
 
 function waitingForControlPlane(cluster: BootstrapScope['cluster']): string {
@@ -135,12 +154,12 @@ async function makeCertificates(ctx: Ctx, scope: BootstrapScope, deps: PhaseDeps
  */
 async function giveUpInitLock(
   ctx: Ctx,
-  { object, cluster, facts }: BootstrapScope,
+  { object, cluster, owner, facts }: BootstrapScope,
   deps: PhaseDeps,
 ): Promise<Step> {
   if (facts.lockHeld !== true || facts.stored === true) return next();
   const name = { ...nameOf(object), name: dataSecretName(object) };
   const stored = await deps.client.get(SecretKind, name, ctx.signal);
-  if (stored === undefined) await deps.lock.release(ctx, cluster);
+  if (stored === undefined) await deps.lock.release(ctx, cluster, owner.name);
   return next();
 }

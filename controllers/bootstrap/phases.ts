@@ -52,7 +52,9 @@ function explained(phase: BootstrapPhase): BootstrapPhase {
 }
 
 /** Garbage collection and moves go by the owner (6.2.3). The watch knows the Secrets of the cluster, so that this asks nobody. */
-async function adoptSecret(ctx: Ctx, { object }: BootstrapScope, deps: PhaseDeps): Promise<Step> {
+async function adoptSecret(ctx: Ctx, { object, owner }: BootstrapScope, deps: PhaseDeps): Promise<Step> {
+  // Before there are data of ours, a Secret of that name is somebody else's, or storeData finds out.
+  if (!isCreated(object) && owner.dataSecretName === undefined) return next();
   const secret = deps.cache.peek(SecretKind, { ...nameOf(object), name: dataSecretName(object) });
   if (secret !== undefined) await adoptDataSecret(ctx, deps.client, { config: object, secret });
   return next();

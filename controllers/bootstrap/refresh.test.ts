@@ -217,8 +217,19 @@ describe('a Secret of that name which is somebody else’s (6.2.3)', () => {
     expect(world.data('w1')).toBe('theirs');
   });
 
+  it('of another type: an error that names it, and it stays as it was', async () => {
+    world.secret('w1', {}, { value: 'dGhlaXJz' });
+    world.machine('w1');
+    await expect(world.reconcile('w1')).rejects.toThrow(
+      /Secret ns\/w1 has the type Opaque.*delete the Secret/,
+    );
+    expect(world.data('w1')).toBe('theirs');
+    expect(world.dataSecret('w1')?.metadata.ownerReferences).toBeUndefined();
+  });
+
   it('nobody’s: adopted and brought up to date', async () => {
     world.secret('w1', {}, { value: 'dGhlaXJz', other: 'eA==' });
+    world.api.put({ ...world.dataSecret('w1')!, type: 'cluster.x-k8s.io/secret' });
     world.machine('w1');
     await world.reconcile('w1');
     expect(world.data('w1')).toContain('kubeadm join');

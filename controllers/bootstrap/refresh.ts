@@ -2,11 +2,12 @@
 // What is published stays true until the machine has joined: the status, the Secret, the token (BC-5, BC-6, KB-22, KB-24).
 import { BootstrapReason } from '../../api/bootstrap-conditions.ts';
 import { SecretKind } from '../../api/kinds.ts';
+import { TOKEN_ID_ANNOTATION } from '../../api/labels.ts';
 import { hold, next, type Step } from '../../contract/phases.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import { TransientError } from '../../runtime/errors.ts';
 import { keyOf, type KubeObject } from '../../runtime/object.ts';
-import { TOKEN_ID_ANNOTATION, tokenID } from './data-secret.ts';
+import { tokenID } from './data-secret.ts';
 import { joinPhases } from './join.ts';
 import { type BootstrapPhase, type PhaseDeps, SECRET_POLL_MS, tokenOf } from './publish.ts';
 import { type BootstrapScope, dataSecretName, isControlPlaneInitialized, ownerText } from './scope.ts';

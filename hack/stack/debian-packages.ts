@@ -74,7 +74,7 @@ async function fetchAndUnpack(root: string, say: (line: string) => void): Promis
   try {
     const apt = await privateApt(work.path);
     const packages = await withDependencies(apt, PACKAGES);
-    await runProgram('/usr/bin/apt-get', [...apt, '--quiet', 'download', ...packages], { cwd: work.path });
+    await runProgram('/usr/bin/apt-get', ['--quiet', 'download', ...apt, ...packages], { cwd: work.path });
     for (const name of readdirSync(work.path).filter((file) => file.endsWith('.deb')))
       await runProgram('/usr/bin/dpkg-deb', ['-x', join(work.path, name), partial]);
     await requireWorking(partial);
@@ -93,14 +93,16 @@ async function privateApt(dir: string): Promise<string[]> {
     mkdirSync(join(dir, path), { recursive: true });
   // Root would drop to a user that may not write here.
   const apt = [...options, '-o', 'Dir::State::status=/var/lib/dpkg/status', '-o', 'APT::Sandbox::User=root'];
-  await runProgram('/usr/bin/apt-get', [...apt, '--quiet', 'update']);
+  // Without this, lists that cannot be fetched are only worth a warning.
+  const strict = ['-o', 'APT::Update::Error-Mode=any'];
+  await runProgram('/usr/bin/apt-get', ['--quiet', 'update', ...apt, ...strict]);
   return apt;
 }
 
 /** Only Python modules are added: programs that cloud-init would run on a machine are not run here. */
 async function withDependencies(apt: readonly string[], names: readonly string[]): Promise<string[]> {
   const kinds = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances', 'pre-depends'];
-  const args = [...apt, 'depends', '--recurse', ...kinds.map((kind) => `--no-${kind}`), 'cloud-init'];
+  const args = ['depends', ...apt, '--recurse', ...kinds.map((kind) => `--no-${kind}`), 'cloud-init'];
   const answer = await runProgram('/usr/bin/apt-cache', args);
   const modules = answer.split('\n').filter((line) => /^python3-\S+$/.test(line));
   return [...names, ...new Set(modules)];

@@ -17,7 +17,12 @@ export function certificateFacts(secret: Secret): Json {
   const key = text('tls.key');
   const certificate = text('tls.crt');
   const keys = Object.keys(secret.data ?? {}).sort();
-  return { keys, certificate: publicFacts(certificate, secret), key: keyFacts(key), fits: fits(certificate, key) };
+  return {
+    keys,
+    certificate: publicFacts(certificate, secret),
+    key: keyFacts(key),
+    fits: fits(certificate, key),
+  };
 }
 
 function publicFacts(pem: string, secret: Secret): Json {

@@ -88,7 +88,10 @@ function pairsOf({ rsa, ecdsa }: CertificateSource, set: CertificateSet): Record
       return {
         ...complete(rsa),
         etcd: { crt: rsa('etcd/ca.crt') },
-        'apiserver-etcd-client': { crt: rsa('apiserver-etcd-client.crt'), key: rsa('apiserver-etcd-client.key') },
+        'apiserver-etcd-client': {
+          crt: rsa('apiserver-etcd-client.crt'),
+          key: rsa('apiserver-etcd-client.key'),
+        },
       };
     case 'ca-only':
       return { ca: { crt: ca, key: rsa('ca.key') } };

@@ -82,8 +82,9 @@ describe('bootstrap tokens', () => {
     const given = scenarios.flatMap(({ tokens = [] }) => tokens.map(({ token }) => token.split('.')[0]));
     const wanted = [...(remains?.configs.values() ?? [])].map(
       ({ spec }) =>
-        (spec as { joinConfiguration?: { discovery?: { bootstrapToken?: { token?: string } } } } | undefined)
-          ?.joinConfiguration?.discovery?.bootstrapToken?.token?.split('.')[0],
+        (
+          spec as { joinConfiguration?: { discovery?: { bootstrapToken?: { token?: string } } } } | undefined
+        )?.joinConfiguration?.discovery?.bootstrapToken?.token?.split('.')[0],
     );
     const expected = new Set([...given, ...wanted].filter((id) => id !== undefined));
     const found = [...(remains?.tokens.keys() ?? [])].map((name) => name.replace('bootstrap-token-', ''));

@@ -10,7 +10,12 @@ import type { Scenario } from './scenario.ts';
 import { NAMESPACE } from './world.ts';
 
 /** An object of which the test knows no more than it writes. */
-export type Manifest = KubeObject & { spec?: object; status?: object; data?: Record<string, string>; type?: string };
+export type Manifest = KubeObject & {
+  spec?: object;
+  status?: object;
+  data?: Record<string, string>;
+  type?: string;
+};
 
 /** Name of the Secret that files and users of every scenario may refer to. */
 export const CONTENT_SECRET = 'content';
@@ -98,7 +103,11 @@ export function controlPlaneManifest(version: string): Manifest {
     apiVersion: `${CONTROL_PLANE}/v1beta2`,
     kind: 'KubeadmControlPlane',
     metadata: { namespace: NAMESPACE, name: controlPlaneName(version) },
-    spec: { version, replicas: 1, machineTemplate: { spec: { infrastructureRef: infrastructureRef('template') } } },
+    spec: {
+      version,
+      replicas: 1,
+      machineTemplate: { spec: { infrastructureRef: infrastructureRef('template') } },
+    },
   };
 }
 

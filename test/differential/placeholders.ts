@@ -19,5 +19,7 @@ function walk(value: unknown, replaced: (text: string) => string): unknown {
   if (typeof value === 'string') return replaced(value);
   if (Array.isArray(value)) return value.map((item) => walk(item, replaced));
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [replaced(key), walk(item, replaced)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [replaced(key), walk(item, replaced)]),
+  );
 }

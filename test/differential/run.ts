@@ -56,7 +56,10 @@ export async function runScenarios(
   await createSurroundings(world, source, scenarios);
   const owners = await createOwners(world, scenarios);
   const refused = await createConfigs(world, scenarios, owners);
-  await settled(world, scenarios.filter(({ id }) => !refused.has(id)));
+  await settled(
+    world,
+    scenarios.filter(({ id }) => !refused.has(id)),
+  );
   return { ...(await readBack(world)), owners, refused };
 }
 
@@ -72,8 +75,7 @@ async function createSurroundings(
     secrets.push(...certificateSecrets(source, name, cluster.certificates));
     if (cluster.initialized && cluster.kubeconfig === undefined)
       secrets.push(workloadSecret(name, apiServer.kubeconfig));
-    if (cluster.locked === true)
-      locks.push(lockManifest(name, LIVING_MACHINE));
+    if (cluster.locked === true) locks.push(lockManifest(name, LIVING_MACHINE));
   }
   for (const { tokens = [] } of scenarios)
     secrets.push(...tokens.map(({ token, lifetimeMs }) => tokenManifest(token, lifetimeMs)));

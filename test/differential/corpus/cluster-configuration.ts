@@ -9,7 +9,9 @@ const PARTS: Readonly<Record<string, ClusterConfiguration>> = {
   'api-server-args': { apiServer: { extraArgs: args() } },
   'api-server-envs': { apiServer: { extraEnvs: envs() } },
   'api-server-volumes': { apiServer: { extraVolumes: volumes() } },
-  'api-server-sans': { apiServer: { certSANs: ['example.org', '192.0.2.10', 'fd00::1', '*.wild.example.org'] } },
+  'api-server-sans': {
+    apiServer: { certSANs: ['example.org', '192.0.2.10', 'fd00::1', '*.wild.example.org'] },
+  },
   'controller-manager': { controllerManager: { extraArgs: [{ name: 'cloud-provider', value: 'external' }] } },
   scheduler: { scheduler: { extraArgs: [{ name: 'v', value: '10' }], extraVolumes: volumes() } },
   'etcd-local-empty-dir': { etcd: { local: { imageTag: '3.5.0' } } },

@@ -10,12 +10,20 @@ const SHAPES: Readonly<Record<string, Partial<ClusterShape>>> = {
   network: {
     network: { serviceDomain: 'c1.local', services: ['10.128.0.0/12'], pods: ['192.168.0.0/16'] },
   },
-  'dual-stack': { network: { services: ['10.0.0.0/16', 'fd00:1::/108'], pods: ['10.1.0.0/16', 'fd00:2::/64'] } },
+  'dual-stack': {
+    network: { services: ['10.0.0.0/16', 'fd00:1::/108'], pods: ['10.1.0.0/16', 'fd00:2::/64'] },
+  },
   'pods-only': { network: { pods: ['10.1.0.0/16'] } },
 };
 
 const CERTIFICATES: readonly CertificateSet[] = ['ecdsa', 'bundle', 'user-supplied'];
-const ALGORITHMS: readonly EncryptionAlgorithm[] = ['ECDSA-P256', 'ECDSA-P384', 'RSA-2048', 'RSA-3072', 'RSA-4096'];
+const ALGORITHMS: readonly EncryptionAlgorithm[] = [
+  'ECDSA-P256',
+  'ECDSA-P384',
+  'RSA-2048',
+  'RSA-3072',
+  'RSA-4096',
+];
 
 /** A Cluster without a control plane provider, whose certificates the bootstrap provider makes. */
 const alone = { certificates: 'none', controlPlane: 'none' } as const;
@@ -27,7 +35,11 @@ export const clusters: readonly Scenario[] = [
     workerJoin(`cluster-${name}`, { verbosity: 0 }, { cluster }),
   ]),
   init('cluster-no-endpoint', { verbosity: 0 }, { cluster: { endpoint: null } }),
-  init('cluster-endpoint-in-spec', { clusterConfiguration: { controlPlaneEndpoint: '[fd00::1]:6443' } }, { cluster: { endpoint: null } }),
+  init(
+    'cluster-endpoint-in-spec',
+    { clusterConfiguration: { controlPlaneEndpoint: '[fd00::1]:6443' } },
+    { cluster: { endpoint: null } },
+  ),
   workerJoin(
     'cluster-endpoint-in-spec',
     { joinConfiguration: { discovery: { bootstrapToken: { apiServerEndpoint: '10.9.9.9:6443' } } } },
@@ -41,7 +53,11 @@ export const clusters: readonly Scenario[] = [
   init('certificates-ca-only', { verbosity: 0 }, { cluster: { certificates: 'ca-only' } }),
   workerJoin('certificates-ca-only', { verbosity: 0 }, { cluster: { certificates: 'ca-only' } }),
   ...ALGORITHMS.map((encryptionAlgorithm) =>
-    init(`generated-${encryptionAlgorithm.toLowerCase()}`, { clusterConfiguration: { encryptionAlgorithm } }, { cluster: alone }),
+    init(
+      `generated-${encryptionAlgorithm.toLowerCase()}`,
+      { clusterConfiguration: { encryptionAlgorithm } },
+      { cluster: alone },
+    ),
   ),
   init('generated-default', { verbosity: 0 }, { cluster: alone }),
   init(

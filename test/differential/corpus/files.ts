@@ -8,7 +8,9 @@ import { controlPlaneJoin, init, initAndWorker, workerJoin } from './builders.ts
 
 const path = '/etc/some/file';
 const base64 = (bytes: string | Buffer) => Buffer.from(bytes).toString('base64');
-const from = (key: string): Pick<File, 'contentFrom'> => ({ contentFrom: { secret: { name: CONTENT_SECRET, key } } });
+const from = (key: string): Pick<File, 'contentFrom'> => ({
+  contentFrom: { secret: { name: CONTENT_SECRET, key } },
+});
 
 /** What both formats take. */
 const PLAIN: Readonly<Record<string, File>> = {
@@ -84,7 +86,13 @@ export const files: readonly Scenario[] = [
     'file-template-no-control-plane',
     {
       clusterConfiguration: { encryptionAlgorithm: 'ECDSA-P256' },
-      files: [{ path, contentFormat: 'Template', content: '{{ if .controlPlane }}known{{ else }}unknown{{ end }}\n' }],
+      files: [
+        {
+          path,
+          contentFormat: 'Template',
+          content: '{{ if .controlPlane }}known{{ else }}unknown{{ end }}\n',
+        },
+      ],
     },
     { cluster: { controlPlane: 'none' } },
   ),

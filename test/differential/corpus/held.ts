@@ -27,9 +27,29 @@ export const heldBack: readonly Scenario[] = [
   workerJoin('truncated-ca', spec, held({ cluster: { certificates: 'truncated-ca' } })),
   workerJoin('control-plane-set', { joinConfiguration: { controlPlane: {} } }, held()),
   init('control-plane-missing', spec, held({ cluster: { controlPlane: 'missing' } })),
-  workerJoin('file-secret-missing', { files: [{ path, contentFrom: { secret: { name: 'missing', key: 'x' } } }] }, held()),
-  init('file-key-missing', { files: [{ path, contentFrom: { secret: { name: 'content', key: 'missing' } } }] }, held()),
-  workerJoin('password-missing', { users: [{ name: 'foo', passwdFrom: { secret: { name: 'missing', key: 'x' } } }] }, held()),
-  workerJoin('template-broken', { files: [{ path, contentFormat: 'Template', content: '{{ if }}' }] }, held()),
-  workerJoin('template-function', { files: [{ path, contentFormat: 'Template', content: '{{ nope . }}' }] }, held()),
+  workerJoin(
+    'file-secret-missing',
+    { files: [{ path, contentFrom: { secret: { name: 'missing', key: 'x' } } }] },
+    held(),
+  ),
+  init(
+    'file-key-missing',
+    { files: [{ path, contentFrom: { secret: { name: 'content', key: 'missing' } } }] },
+    held(),
+  ),
+  workerJoin(
+    'password-missing',
+    { users: [{ name: 'foo', passwdFrom: { secret: { name: 'missing', key: 'x' } } }] },
+    held(),
+  ),
+  workerJoin(
+    'template-broken',
+    { files: [{ path, contentFormat: 'Template', content: '{{ if }}' }] },
+    held(),
+  ),
+  workerJoin(
+    'template-function',
+    { files: [{ path, contentFormat: 'Template', content: '{{ nope . }}' }] },
+    held(),
+  ),
 ];

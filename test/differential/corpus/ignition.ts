@@ -85,5 +85,8 @@ export const ignition: readonly Scenario[] = [
     { format: 'ignition', ignition: additional(WITH_UNKNOWN_KEY, true) },
     { expect: 'held' },
   ),
-  workerJoin('ignition-strict-alone', { format: 'ignition', ignition: { containerLinuxConfig: { strict: true } } }),
+  workerJoin('ignition-strict-alone', {
+    format: 'ignition',
+    ignition: { containerLinuxConfig: { strict: true } },
+  }),
 ];

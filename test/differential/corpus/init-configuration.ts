@@ -11,7 +11,12 @@ const PARTS: Readonly<Record<string, InitConfiguration>> = {
   'token-expires-with-offset': { bootstrapTokens: [{ token: TOKEN, expires: '2030-01-01T02:00:00+02:00' }] },
   'token-words': {
     bootstrapTokens: [
-      { token: TOKEN, description: 'a: b # c', usages: ['signing', 'authentication'], groups: ['system:bootstrappers:a'] },
+      {
+        token: TOKEN,
+        description: 'a: b # c',
+        usages: ['signing', 'authentication'],
+        groups: ['system:bootstrappers:a'],
+      },
     ],
   },
   'node-registration': { nodeRegistration: nodeRegistration() },
@@ -31,6 +36,9 @@ export const initConfigurations: readonly Scenario[] = [
     init(`ic-${name}-v1beta3`, { initConfiguration }, { version: 'v1.30.0' }),
   ]),
   init('with-join-configuration', {
-    joinConfiguration: { nodeRegistration: { name: 'not-this-one' }, discovery: { bootstrapToken: { token: TOKEN } } },
+    joinConfiguration: {
+      nodeRegistration: { name: 'not-this-one' },
+      discovery: { bootstrapToken: { token: TOKEN } },
+    },
   }),
 ];

@@ -33,7 +33,9 @@ const tokenDiscoveries = (): Readonly<Record<string, Discovery>> => ({
   },
 });
 
-const CA = Buffer.from('-----BEGIN CERTIFICATE-----\nZ2l2ZW4=\n-----END CERTIFICATE-----\n').toString('base64');
+const CA = Buffer.from('-----BEGIN CERTIFICATE-----\nZ2l2ZW4=\n-----END CERTIFICATE-----\n').toString(
+  'base64',
+);
 
 const kubeConfigs: Readonly<Record<string, NonNullable<FileDiscovery['kubeConfig']>>> = {
   exec: {
@@ -48,7 +50,9 @@ const kubeConfigs: Readonly<Record<string, NonNullable<FileDiscovery['kubeConfig
     },
   },
   'exec-short': { user: { exec: { command: 'login', provideClusterInfo: false } } },
-  'auth-provider': { user: { authProvider: { name: 'oidc', config: { 'idp-issuer-url': 'https://id.example.org' } } } },
+  'auth-provider': {
+    user: { authProvider: { name: 'oidc', config: { 'idp-issuer-url': 'https://id.example.org' } } },
+  },
   'auth-provider-short': { user: { authProvider: { name: 'azure' } } },
   'whole-cluster': {
     cluster: {
@@ -68,7 +72,10 @@ const kubeConfigs: Readonly<Record<string, NonNullable<FileDiscovery['kubeConfig
 
 const fileDiscovery = (kubeConfig?: FileDiscovery['kubeConfig']): JoinConfiguration => ({
   discovery: {
-    file: { kubeConfigPath: '/etc/kubernetes/discovery.conf', ...(kubeConfig !== undefined && { kubeConfig }) },
+    file: {
+      kubeConfigPath: '/etc/kubernetes/discovery.conf',
+      ...(kubeConfig !== undefined && { kubeConfig }),
+    },
   },
 });
 
@@ -81,7 +88,9 @@ export const joinConfigurations: readonly Scenario[] = [
     controlPlaneJoin(`jc-${name}-v1beta3`, { joinConfiguration }, { version: 'v1.28.0' }),
   ]),
   controlPlaneJoin('local-endpoint', {
-    joinConfiguration: { controlPlane: { localAPIEndpoint: { advertiseAddress: '10.0.0.7', bindPort: 443 } } },
+    joinConfiguration: {
+      controlPlane: { localAPIEndpoint: { advertiseAddress: '10.0.0.7', bindPort: 443 } },
+    },
   }),
   controlPlaneJoin(
     'local-endpoint-v1beta3',

@@ -22,7 +22,11 @@ const given = (token: string, lifetimeMs: number) => ({ tokens: [{ token, lifeti
 export const lifecycles: readonly Scenario[] = [
   init('restored', { verbosity: 0 }, { dataSecretName: 'some-secret', expect: 'held' }),
   workerJoin('restored', { verbosity: 0 }, { dataSecretName: 'some-secret', expect: 'held' }),
-  workerJoin('restored-and-joined', { verbosity: 0 }, { dataSecretName: 'some-secret', joined: true, expect: 'held' }),
+  workerJoin(
+    'restored-and-joined',
+    { verbosity: 0 },
+    { dataSecretName: 'some-secret', joined: true, expect: 'held' },
+  ),
   workerJoin('restored-token-ending', spec('move01.0000000000000001'), {
     dataSecretName: 'some-secret',
     expect: 'held',

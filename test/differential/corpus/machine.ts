@@ -55,7 +55,13 @@ const DISKS: Readonly<Record<string, DiskSetup>> = {
       { device: '/dev/disk/azure/scsi1/lun0', diskLayout: [{ percentage: 100 }] },
     ],
     filesystems: [
-      { device: '/dev/sdb1', filesystem: 'ext4', label: 'one', overwrite: true, extraOpts: ['-E', 'lazy_itable_init=1'] },
+      {
+        device: '/dev/sdb1',
+        filesystem: 'ext4',
+        label: 'one',
+        overwrite: true,
+        extraOpts: ['-E', 'lazy_itable_init=1'],
+      },
       { device: '/dev/sdc', filesystem: 'xfs', label: 'two', overwrite: false },
     ],
   },
@@ -79,7 +85,12 @@ const CLOUD_INIT_DISKS: Readonly<Record<string, DiskSetup>> = {
 /** What both formats take. */
 const PARTS: Readonly<Record<string, KubeadmConfigSpec>> = {
   ...named('user', USERS, (user) => ({ users: [user] })),
-  'users-two': { users: [{ name: 'a', lockPassword: false }, { name: 'b', lockPassword: false, sudo: 'ALL=(ALL) ALL' }] },
+  'users-two': {
+    users: [
+      { name: 'a', lockPassword: false },
+      { name: 'b', lockPassword: false, sudo: 'ALL=(ALL) ALL' },
+    ],
+  },
   ...named('disk', DISKS, (diskSetup) => ({ diskSetup })),
   'ntp-enabled': { ntp: { enabled: true, servers: ['a.example.org', '192.0.2.1'] } },
   'ntp-disabled': { ntp: { enabled: false, servers: ['a.example.org'] } },
@@ -104,16 +115,27 @@ export const machines: readonly Scenario[] = [
     init(name, spec),
     workerJoin(`ignition-${name}`, { ...spec, format: 'ignition' }),
   ]),
-  workerJoin('user-inactive', { users: [{ name: 'foo', inactive: true }, { name: 'bar', inactive: false }] }),
+  workerJoin('user-inactive', {
+    users: [
+      { name: 'foo', inactive: true },
+      { name: 'bar', inactive: false },
+    ],
+  }),
   ...Object.entries(CLOUD_INIT_DISKS).map(([name, diskSetup]) => workerJoin(`disk-${name}`, { diskSetup })),
   workerJoin('ignition-disk-overwrite-unset', {
     format: 'ignition',
     diskSetup: { filesystems: [{ device: '/dev/sdb', filesystem: 'ext4', label: 'x' }] },
   }),
-  poolJoin('boot-commands', { bootCommands: ['cloud-init-per once x mkdir /x', 'echo "b"'], format: 'cloud-config' }),
+  poolJoin('boot-commands', {
+    bootCommands: ['cloud-init-per once x mkdir /x', 'echo "b"'],
+    format: 'cloud-config',
+  }),
   controlPlaneJoin('mounts', {
     diskSetup: MOUNTED,
-    mounts: [['LABEL=etcd_disk', '/var/lib/etcddisk'], ['tmpfs', '/tmp', 'tmpfs', 'defaults,size=1G', '0', '0']],
+    mounts: [
+      ['LABEL=etcd_disk', '/var/lib/etcddisk'],
+      ['tmpfs', '/tmp', 'tmpfs', 'defaults,size=1G', '0', '0'],
+    ],
   }),
   controlPlaneJoin('ignition-mounts', {
     format: 'ignition',

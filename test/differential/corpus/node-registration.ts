@@ -19,7 +19,9 @@ const PARTS: Readonly<Record<string, NodeRegistrationOptions>> = {
   name: { name: 'node-1.example.org' },
   'pull-always': { imagePullPolicy: 'Always', imagePullSerial: true },
   'pull-never': { imagePullPolicy: 'Never' },
-  args: { kubeletExtraArgs: [{ name: 'eviction-hard', value: 'memory.available<100Mi,nodefs.available<10%' }] },
+  args: {
+    kubeletExtraArgs: [{ name: 'eviction-hard', value: 'memory.available<100Mi,nodefs.available<10%' }],
+  },
   'preflight-all': { ignorePreflightErrors: ['all'] },
 };
 

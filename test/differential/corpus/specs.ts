@@ -87,7 +87,12 @@ export function clusterConfiguration(): ClusterConfiguration {
     certificateValidityPeriodDays: 90,
     caCertificateValidityPeriodDays: 1000,
     dns: { imageRepository: 'registry.example.org/coredns', imageTag: 'v1.11.3' },
-    apiServer: { extraArgs: args(), extraEnvs: envs(), extraVolumes: volumes(), certSANs: ['a.example.org', '::1'] },
+    apiServer: {
+      extraArgs: args(),
+      extraEnvs: envs(),
+      extraVolumes: volumes(),
+      certSANs: ['a.example.org', '::1'],
+    },
     controllerManager: { extraArgs: args(), extraEnvs: envs(), extraVolumes: volumes() },
     scheduler: { extraArgs: args(), extraEnvs: envs(), extraVolumes: volumes() },
     etcd: {
@@ -110,7 +115,13 @@ export function rich(): KubeadmConfigSpec {
     clusterConfiguration: clusterConfiguration(),
     initConfiguration: {
       bootstrapTokens: [
-        { token: TOKEN, description: 'for an hour', ttlSeconds: 3600, usages: ['signing'], groups: ['system:bootstrappers:x'] },
+        {
+          token: TOKEN,
+          description: 'for an hour',
+          ttlSeconds: 3600,
+          usages: ['signing'],
+          groups: ['system:bootstrappers:x'],
+        },
         { token: 'fedcba.fedcba9876543210', expires: '2031-02-03T04:05:06Z' },
       ],
       nodeRegistration: nodeRegistration(),
