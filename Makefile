@@ -72,6 +72,10 @@ image: node_modules/.package-lock.json ## The container image; VERSION, IMAGE, B
 bench: node_modules/.package-lock.json ## Measure; ARGS goes to bench/main.ts
 	@$(NPM) bench -- $(ARGS)
 
+.PHONY: bench-bootstrap
+bench-bootstrap: node_modules/.package-lock.json ## Measure the bootstrap provider beside the stock one; ARGS goes to bench/bootstrap/main.ts
+	@$(NPM) bench:bootstrap -- $(ARGS)
+
 .PHONY: clean
 clean: ## Remove what builds leave in this folder
 	rm -rf dist out coverage

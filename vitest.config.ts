@@ -8,13 +8,13 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['**/*.test.ts'],
-          exclude: ['**/node_modules/**', 'dist/**', 'test/envtest/**', 'test/e2e/**'],
+          exclude: ['**/node_modules/**', 'dist/**', 'test/envtest/**', 'test/differential/**', 'test/e2e/**'],
         },
       },
       {
         test: {
           name: 'envtest',
-          include: ['test/envtest/**/*.test.ts', 'test/e2e/**/*.test.ts'],
+          include: ['test/envtest/**/*.test.ts', 'test/differential/**/*.test.ts', 'test/e2e/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 300_000,
           fileParallelism: false,

@@ -139,7 +139,7 @@ export function workloadSecret(clusterName: string, kubeconfigFile: string): Sec
 
 /** The Machine or the MachinePool, without its status. */
 export function ownerManifest(scenario: Scenario): Manifest {
-  const { id, owner, version, dataSecretName } = scenario;
+  const { id, owner, version, moved } = scenario;
   const clusterName = clusterNameOf(scenario);
   const machine = {
     clusterName,
@@ -147,7 +147,7 @@ export function ownerManifest(scenario: Scenario): Manifest {
     infrastructureRef: infrastructureRef(id),
     bootstrap: {
       configRef: { apiGroup: 'bootstrap.cluster.x-k8s.io', kind: KubeadmConfigKind.kind, name: id },
-      ...(dataSecretName !== undefined && { dataSecretName }),
+      ...(moved === true && { dataSecretName: id }),
     },
   };
   const labels = {
@@ -181,15 +181,14 @@ export function configManifest(scenario: Scenario, owner: KubeObject): Manifest 
       namespace: NAMESPACE,
       name: id,
       labels: { [CLUSTER_NAME_LABEL]: clusterNameOf(scenario) },
-      ownerReferences: [ownerReference],
+      ownerReferences: [controllerReference(owner)],
     },
     spec: scenario.spec,
   };
 }
 
 /** Bootstrap data as an earlier run left it (KB-10); nobody is to touch it. */
-export function dataSecret(scenario: Scenario, { apiVersion, kind, metadata }: KubeObject): Secret {
-  const owner = { apiVersion, kind, name: metadata.name, uid: metadata.uid ?? '', controller: true };
+export function dataSecret(scenario: Scenario, config?: KubeObject): Secret {
   return {
     apiVersion: 'v1',
     kind: 'Secret',
@@ -198,7 +197,7 @@ export function dataSecret(scenario: Scenario, { apiVersion, kind, metadata }: K
       namespace: NAMESPACE,
       name: scenario.id,
       labels: { [CLUSTER_NAME_LABEL]: clusterNameOf(scenario) },
-      ownerReferences: [owner],
+      ...(config !== undefined && { ownerReferences: [controllerReference(config)] }),
     },
     data: { value: base64('#cloud-config\nruncmd: [earlier]\n'), format: base64('cloud-config') },
   };
@@ -239,6 +238,10 @@ export function tokenManifest(token: string, lifetimeMs: number): Secret {
     metadata: { namespace: 'kube-system', name: `bootstrap-token-${id}` },
     data: Object.fromEntries(data),
   };
+}
+
+function controllerReference({ apiVersion, kind, metadata }: KubeObject) {
+  return { apiVersion, kind, name: metadata.name, uid: metadata.uid ?? '', controller: true };
 }
 
 function typeOf({ apiVersion, kind }: Kind): { apiVersion: string; kind: string } {

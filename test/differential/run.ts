@@ -79,6 +79,7 @@ async function createSurroundings(
   }
   for (const { tokens = [] } of scenarios)
     secrets.push(...tokens.map(({ token, lifetimeMs }) => tokenManifest(token, lifetimeMs)));
+  secrets.push(...scenarios.filter(({ moved }) => moved === true).map((one) => dataSecret(one)));
   await all(secrets, (secret) => client.create(SecretKind, secret));
   await all(locks, (lock) => client.create<KubeObject>(ConfigMapKind as Kind, lock));
   const versions = new Set(scenarios.map(({ cluster }) => cluster.controlPlane));

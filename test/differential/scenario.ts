@@ -66,8 +66,8 @@ export interface Scenario {
   readonly expect: 'data' | 'held';
   /** The node, or all nodes of a pool, have joined. */
   readonly joined?: boolean;
-  /** `bootstrap.dataSecretName` of the owner, as after a move. */
-  readonly dataSecretName?: string;
+  /** As after a move: the owner names a data Secret of the config's name, which has no owner, and the status is empty. */
+  readonly moved?: boolean;
   /** The data Secret was made before, and the status says so; `lost`: only the status does. */
   readonly created?: 'there' | 'lost';
   readonly tokens?: readonly GivenToken[];

@@ -20,16 +20,11 @@ const FRESH_MS = 24 * 60 * MINUTE_MS;
 const given = (token: string, lifetimeMs: number) => ({ tokens: [{ token, lifetimeMs }] });
 
 export const lifecycles: readonly Scenario[] = [
-  init('restored', { verbosity: 0 }, { dataSecretName: 'some-secret', expect: 'held' }),
-  workerJoin('restored', { verbosity: 0 }, { dataSecretName: 'some-secret', expect: 'held' }),
-  workerJoin(
-    'restored-and-joined',
-    { verbosity: 0 },
-    { dataSecretName: 'some-secret', joined: true, expect: 'held' },
-  ),
-  workerJoin('restored-token-ending', spec('move01.0000000000000001'), {
-    dataSecretName: 'some-secret',
-    expect: 'held',
+  init('moved', { verbosity: 0 }, { moved: true }),
+  workerJoin('moved', { verbosity: 0 }, { moved: true }),
+  workerJoin('moved-and-joined', { verbosity: 0 }, { moved: true, joined: true }),
+  workerJoin('moved-token-ending', spec('move01.0000000000000001'), {
+    moved: true,
     ...given('move01.0000000000000001', ENDING_MS),
   }),
   controlPlaneJoin('token-ending', spec('move02.0000000000000002'), {
