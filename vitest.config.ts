@@ -8,7 +8,13 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['**/*.test.ts'],
-          exclude: ['**/node_modules/**', 'dist/**', 'test/envtest/**', 'test/differential/**', 'test/e2e/**'],
+          exclude: [
+            '**/node_modules/**',
+            'dist/**',
+            'test/envtest/**',
+            'test/differential/**',
+            'test/e2e/**',
+          ],
         },
       },
       {
