@@ -24,6 +24,7 @@ export function measurementOf(changes: Partial<Measurement> = {}): Measurement {
     peakMiB: 150,
     cpuSeconds: 1,
     serverCPU: { management: 2, workload: 0.5, etcd: 0.5 },
+    others: 0.05,
     eventLoopP99Ms: 12,
     idle: undefined,
     ...changes,

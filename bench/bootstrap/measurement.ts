@@ -13,6 +13,7 @@ import {
   within,
 } from './audit-log.ts';
 import { type Candidate, startCandidate } from './candidate.ts';
+import { machineTime, shareOfOthers } from './machine-load.ts';
 import { createPaused, type Plan, unpause } from './objects.ts';
 import { observe, type Observer } from './observer.ts';
 import type { BootstrapOptions, CandidateName } from './options.ts';
@@ -39,6 +40,8 @@ export interface Measurement {
   readonly cpuSeconds: number;
   /** Of the servers that it talks to. */
   readonly serverCPU: ServerCPU;
+  /** Share of the machine's processors, 0 to 1, that something else had during {@link seconds}: much of it makes them worthless. */
+  readonly others: number;
   /** `undefined` for a program without an event loop. */
   readonly eventLoopP99Ms: number | undefined;
   /** `undefined` where it was not asked for. */
@@ -117,29 +120,42 @@ interface Work {
   readonly requests: Readonly<Record<Target, readonly Request[]>>;
   readonly cpuSeconds: number;
   readonly serverCPU: ServerCPU;
+  readonly others: number;
   readonly eventLoopP99Ms: number | undefined;
 }
 
 /** Runs `act`, and tells what it took. */
 async function during(world: World, candidate: Candidate, act: () => Promise<number>): Promise<Work> {
   await candidate.eventLoopP99Ms(); // Begins anew.
-  const before = { cpu: candidate.usage().cpuSeconds, server: world.serverCPU() };
+  const before = { machine: machineTime(), cpu: cpuOf(world, candidate) };
   const fromMs = Date.now();
   const elapsedMs = await act();
+  const done = { machine: machineTime(), cpu: cpuOf(world, candidate) };
   const eventLoopP99Ms = await candidate.eventLoopP99Ms();
   await untilQuiet(world, candidate);
-  const server = world.serverCPU();
+  const after = cpuOf(world, candidate);
   return {
     elapsedMs,
     requests: requestsOf(world, candidate, { fromMs, toMs: Date.now() }),
-    cpuSeconds: candidate.usage().cpuSeconds - before.cpu,
+    cpuSeconds: after.provider - before.cpu.provider,
     serverCPU: {
-      management: server.management - before.server.management,
-      workload: server.workload - before.server.workload,
-      etcd: server.etcd - before.server.etcd,
+      management: after.management - before.cpu.management,
+      workload: after.workload - before.cpu.workload,
+      etcd: after.etcd - before.cpu.etcd,
     },
+    others: shareOfOthers(before.machine, done.machine, sum(done.cpu) - sum(before.cpu)),
     eventLoopP99Ms,
   };
+}
+
+/** CPU seconds up to now of all that belongs to the measurement. */
+function cpuOf(world: World, candidate: Candidate) {
+  const { user, system } = process.cpuUsage();
+  return { provider: candidate.usage().cpuSeconds, ...world.serverCPU(), bench: (user + system) / 1e6 };
+}
+
+function sum(cpu: Readonly<Record<string, number>>): number {
+  return Object.values(cpu).reduce((total, seconds) => total + seconds, 0);
 }
 
 /** Until the candidate has asked for nothing for a while. */
@@ -194,6 +210,7 @@ function facts(plan: Plan, candidate: Candidate, work: Work): Omit<Measurement, 
     peakMiB: candidate.usage().peakMiB,
     cpuSeconds: work.cpuSeconds,
     serverCPU: work.serverCPU,
+    others: work.others,
     eventLoopP99Ms: work.eventLoopP99Ms,
   };
 }

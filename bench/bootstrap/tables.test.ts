@@ -36,6 +36,7 @@ describe('comparison', () => {
     expect(rows(text).get('')).toEqual(['stock as shipped', 'ours']);
     expect(rows(text).get('wall time')).toEqual(['8 s', '2 s']);
     expect(rows(text).get('rate')).toEqual(['12.5/s', '50/s']);
+    expect(rows(text).get('processors taken by others meanwhile')).toEqual(['5 %', '5 %']);
   });
 
   it('counts requests per config, the most frequent first, also those that one of them does not make', () => {

@@ -33,6 +33,7 @@ function rowsOf(all: readonly Measurement[]): string[][] {
   const rows = [
     row('wall time', ({ seconds }) => `${digits(seconds)} s`),
     row('rate', ({ count, seconds }) => `${digits(count / seconds)}/s`),
+    row('processors taken by others meanwhile', ({ others }) => `${digits(Math.round(100 * others))} %`),
     ...requestRows(all, 'management'),
     ...requestRows(all, 'workload'),
     row('requests answered with an error', ({ failures }) => digits(failures)),

@@ -173,8 +173,6 @@ export function joinedStatus({ id, owner }: Scenario): object {
 
 export function configManifest(scenario: Scenario, owner: KubeObject): Manifest {
   const { id } = scenario;
-  const { apiVersion, kind, metadata } = owner;
-  const ownerReference = { apiVersion, kind, name: metadata.name, uid: metadata.uid ?? '', controller: true };
   return {
     ...typeOf(KubeadmConfigKind),
     metadata: {

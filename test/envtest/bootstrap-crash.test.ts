@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Secret } from '../../api/cluster-api.ts';
-import { KubeadmConfigKind, SecretKind } from '../../api/kinds.ts';
+import { ConfigMapKind, KubeadmConfigKind, SecretKind } from '../../api/kinds.ts';
 import type { KubeadmConfig } from '../../api/kubeadmconfig.ts';
 import { pause } from '../../hack/stack/process.ts';
 import { BOOTSTRAP_ACCOUNT } from '../../hack/stack/provider.ts';
@@ -75,6 +75,7 @@ it(
     // The kills hit work in progress, or the above says little.
     expect(those(lives, 'writes')).toBeGreaterThan(LIVES / 2);
     expect(those(lives, 'halfDone')).toBeGreaterThan(LIVES / 5);
+    expect(those(lives, 'locked')).toBeGreaterThan(0);
   },
 );
 
@@ -90,7 +91,8 @@ it('KB-9: once they have a control plane the locks go, and who lost the race joi
   expect(seen.rewritten()).toEqual([]);
 });
 
-const newClusters = () => Array.from({ length: NEW_CLUSTERS }, (_, index) => `new-${index}`);
+/** Their names come first: a manager begins with its objects in the order of their names, and is to die with these as well. */
+const newClusters = () => Array.from({ length: NEW_CLUSTERS }, (_, index) => `begins-${index}`);
 const joining = ({ metadata }: KubeObject) => metadata.name.startsWith(JOINED);
 const beginning = (config: KubeObject) => !joining(config);
 const tokenOf = ({ spec }: KubeadmConfig) => spec?.joinConfiguration?.discovery?.bootstrapToken?.token;
@@ -106,7 +108,7 @@ async function addWork(count: number): Promise<void> {
 }
 
 async function newCluster(index: number): Promise<void> {
-  const cluster = { namespace, name: `new-${index}`, initialized: false };
+  const cluster = { namespace, name: `begins-${index}`, initialized: false };
   await createCluster(environment, cluster);
   const spec = { clusterConfiguration: { encryptionAlgorithm: 'ECDSA-P256' as const } };
   await Promise.all(
@@ -174,6 +176,8 @@ interface Life {
   readonly writes: number;
   /** Configs that have a token or a data Secret, and whose status does not say so. */
   readonly halfDone: number;
+  /** Clusters whose lock is taken, and no data Secret is there. */
+  readonly locked: number;
 }
 
 /**
@@ -192,14 +196,22 @@ async function live(random: () => number, work: () => Promise<void>): Promise<Li
     await pause(kind < 0.6 ? random() * 40 : random() * 400);
   }
   await server.kill();
-  return { writes: seen.count() - before, halfDone: await halfDone() };
+  return { writes: seen.count() - before, ...(await unfinished()) };
 }
 
-async function halfDone(): Promise<number> {
+async function unfinished(): Promise<Pick<Life, 'halfDone' | 'locked'>> {
   const configs = await environment.client.list(KubeadmConfigKind, { namespace });
   const published = new Set(dataSecrets(await secrets()));
   const begun = configs.filter((one) => tokenOf(one) !== undefined || published.has(one.metadata.name));
-  return begun.filter(({ status }) => status?.initialization?.dataSecretCreated !== true).length;
+  const halfDone = begun.filter(({ status }) => status?.initialization?.dataSecretCreated !== true);
+  const locks = (await environment.client.list(ConfigMapKind, { namespace })).filter(({ metadata }) =>
+    metadata.name.endsWith('-lock'),
+  );
+  const locked = locks.filter(({ metadata }) => {
+    const cluster = metadata.name.slice(0, -'-lock'.length);
+    return !published.has(`${cluster}-a`) && !published.has(`${cluster}-b`);
+  });
+  return { halfDone: halfDone.length, locked: locked.length };
 }
 
 /** Few workers: a machine is prepared at a time, so that a kill comes in the middle. */
@@ -218,7 +230,7 @@ interface History {
   end(): void;
 }
 
-/** Follows KubeadmConfigs and Secrets: the test itself creates the first, and neither creates nor changes the second meanwhile. */
+/** Follows what our manager writes: the test itself creates KubeadmConfigs, and changes no Secret. */
 function watchHistory({ client }: Environment, where: string): History {
   const abort = new AbortController();
   const contents = new Map<string, Set<string>>();
@@ -239,6 +251,11 @@ function watchHistory({ client }: Environment, where: string): History {
   quietly(
     follow(KubeadmConfigKind, (type) => {
       if (type === 'MODIFIED') wrote();
+    }),
+  );
+  quietly(
+    follow(ConfigMapKind, (type) => {
+      if (type !== 'MODIFIED') wrote();
     }),
   );
   quietly(
@@ -272,6 +289,6 @@ function those(lives: readonly Life[], what: keyof Life): number {
 }
 
 function report(lives: readonly Life[]): void {
-  const counts = lives.map(({ writes, halfDone: half }) => `${writes}/${half}`);
-  console.log(`seed ${SEED}; writes/half done at each kill: ${counts.join(' ')}`);
+  const counts = lives.map(({ writes, halfDone, locked }) => `${writes}/${halfDone}/${locked}`);
+  console.log(`seed ${SEED}; writes/half done/locked at each kill: ${counts.join(' ')}`);
 }
