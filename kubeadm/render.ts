@@ -33,8 +33,14 @@ export interface RenderedData {
 
 /** Renders cloud-config or Ignition. Throws InputError for a spec that cannot be rendered. */
 export function renderBootstrapData(input: RenderInput): RenderedData {
-  const { spec, ignitionVersion } = input;
-  const contents = machineContents(input);
+  return renderContents(machineContents(input), input);
+}
+
+/** The same for contents that are at hand. Throws InputError for what the format cannot hold. */
+export function renderContents(
+  contents: MachineContents,
+  { spec, ignitionVersion }: Pick<RenderInput, 'spec' | 'ignitionVersion'>,
+): RenderedData {
   if (spec.format !== 'ignition') return { value: renderCloudConfig(contents), format: 'cloud-config' };
   const containerLinuxConfig = spec.ignition?.containerLinuxConfig;
   const value = renderIgnition(contents, {

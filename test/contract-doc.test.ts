@@ -3,7 +3,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { BootstrapConditionType, BootstrapReason } from '../api/bootstrap-conditions.ts';
 import { ConditionType, Reason } from '../api/conditions.ts';
+import { INTENDED } from './differential/intended.ts';
 
 const root = join(import.meta.dirname, '..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -27,7 +29,17 @@ describe('docs/contract.md', () => {
   it('has one row for each rule', () => {
     const rules = rows.map(({ rule }) => rule);
     expect(rules.filter((rule, at) => rules.indexOf(rule) !== at)).toEqual([]);
-    expect(rules.length).toBeGreaterThan(90);
+    expect(rules.length).toBeGreaterThan(150);
+    expect(ofBootstrap('BC')).toHaveLength(14);
+    expect(ofBootstrap('KB').length).toBeGreaterThan(30);
+  });
+
+  it('has a row for every rule that code and tests name', () => {
+    const folders = ['api', 'contract', 'controllers', 'kubeadm', 'test', 'wiring'];
+    const named = folders.flatMap((folder) => [...allText(folder).matchAll(/\b(?:BC|KB)-\d+b?\b/g)]);
+    const rules = new Set(rows.map(({ rule }) => rule));
+    expect(named.length).toBeGreaterThan(100);
+    expect([...new Set(named.map(([rule]) => rule))].filter((rule) => !rules.has(rule))).toEqual([]);
   });
 
   it('says of every rule where it is kept or why it is not, and what proves it', () => {
@@ -81,6 +93,57 @@ describe('docs/states', () => {
     const types = Object.values(ConditionType).filter((type) => !ofOthers.some((other) => other === type));
     expect(missingRows(page, types)).toEqual([]);
   });
+
+  const config = 'docs/states/kubeadmconfig.md';
+
+  it(`${config} has a row for every condition and every reason`, () => {
+    expect(missingRows(config, Object.values(BootstrapConditionType))).toEqual([]);
+    expect(missingRows(config, Object.values(BootstrapReason))).toEqual([]);
+  });
+
+  it(`${config} has a row for every Event`, () => {
+    const sources = filesIn('controllers/bootstrap').map(read).join('\n');
+    const names = [...sources.matchAll(/\breason: '(\w+)'/g)].map((match) => match[1] ?? '');
+    expect(names.length).toBeGreaterThan(2);
+    expect(missingRows(config, names)).toEqual([]);
+  });
+});
+
+describe('docs/bootstrap.md', () => {
+  const page = 'docs/bootstrap.md';
+
+  it('shows the table of intended differences as the differential tests have it', () => {
+    const [, section = ''] = read(page).split(/<!-- (?:test\/differential\/intended\.ts|end) -->\n/);
+    const shown = section.split('\n').filter((line) => line.startsWith('| `'));
+    expect(shown).toEqual(
+      INTENDED.map(({ id, stock, ours, why }) => `| \`${id}\` | ${stock} | ${ours} | ${why} |`),
+    );
+  });
+
+  it('quotes tests that exist', () => {
+    const quoted = quotedTests(read(page));
+    expect(quoted.length).toBeGreaterThan(10);
+    expect(quoted.filter(({ file, name }) => !hasTest(file, name))).toEqual([]);
+  });
+
+  it('names every annotation that a KubeadmConfig may have', () => {
+    const annotations = [...read('api/labels.ts').matchAll(/'(bootstrap\.cluster\.x-k8s\.io\/[\w-]+)'/g)];
+    expect(annotations.length).toBeGreaterThan(2);
+    expect(unnamed(page, annotations)).toEqual([]);
+  });
+
+  it('names every function of templates', () => {
+    const [, functions = ''] =
+      /new Set\('(and or [\w ]+)'/.exec(read('kubeadm/file-template-parser.ts')) ?? [];
+    expect(functions.split(' ').length).toBeGreaterThan(8);
+    expect(functions.split(' ').filter((name) => !read(page).includes(`\`${name}\``))).toEqual([]);
+  });
+
+  it('names every flag of render', () => {
+    const flags = [...read('cli/render.ts').matchAll(/^ {2}(?:-f, )?(--[a-z-]+)/gm)];
+    expect(flags.length).toBeGreaterThan(5);
+    expect(unnamed(page, flags)).toEqual([]);
+  });
 });
 
 describe('docs/runbook.md', () => {
@@ -119,6 +182,24 @@ it('every link of the book leads somewhere', () => {
   expect(pages.length).toBeGreaterThan(10);
   expect(broken).toEqual([]);
 });
+
+/** Of the first groups of these matches, those that the page does not have at the begin of code. */
+function unnamed(page: string, matches: readonly RegExpExecArray[]): string[] {
+  const text = read(page);
+  return matches.map((match) => match[1] ?? '').filter((name) => !text.includes(`\`${name}`));
+}
+
+function ofBootstrap(prefix: string): Row[] {
+  return rows.filter(({ rule }) => rule.startsWith(`${prefix}-`));
+}
+
+/** Sources and tests of a folder. */
+function allText(folder: string): string {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => read(join(folder, name)))
+    .join('\n');
+}
 
 /** "`file`: "name", "name"; `file`: "name"" taken apart. */
 function quotedTests(cell: string): { file: string; name: string }[] {

@@ -33,6 +33,9 @@ export function startCandidate(
   return name === 'ours' ? startOurs(world, options) : startStock(world, name);
 }
 
+/** The Dockerfile says why. */
+const AS_IN_IMAGE = '--max-semi-space-size=4';
+
 /** Far above anything that two cores can do. */
 const LIFTED = ['kube-api-qps', 'kube-api-burst', 'clustercache-client-qps', 'clustercache-client-burst'].map(
   (flag) => `--${flag}=5000`,
@@ -60,13 +63,13 @@ async function startOurs(
 ): Promise<Candidate> {
   const { manager: main, profileDir } = options;
   await installComponents({ stack, apiServer, managers: [], ourBootstrap: true });
-  const nodeOptions = [process.env['NODE_OPTIONS'], '--cpu-prof', `--cpu-prof-dir=${profileDir}`].join(' ');
+  const profile = profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`];
   const { server, metricsURL } = await startProvider({
     stack,
     apiServer,
     provider: 'bootstrap',
-    main,
-    ...(profileDir !== undefined && { env: { NODE_OPTIONS: nodeOptions } }),
+    ...(main !== undefined && { main }),
+    env: { NODE_OPTIONS: [AS_IN_IMAGE, ...profile].join(' ') },
   });
   return {
     name: 'ours',

@@ -45,10 +45,10 @@ describe('holds', () => {
   });
 
   it.each([
-    [/management requests/, 'management', 310, 'met'],
-    [/management requests/, 'management', 311, 'missed'],
-    [/workload requests/, 'workload', 210, 'met'],
-    [/workload requests/, 'workload', 211, 'missed'],
+    [/management requests/, 'management', 302, 'met'],
+    [/management requests/, 'management', 303, 'missed'],
+    [/workload requests/, 'workload', 202, 'met'],
+    [/workload requests/, 'workload', 203, 'missed'],
   ] as const)('%s: %s %d for 100 configs and their cluster are %s', (hold, target, count, result) => {
     const requests = { ...measurementOf().requests, [target]: new Map([['get secrets', count]]) };
     expect(verdict(hold, [measurementOf({ requests })])).toMatchObject({ result, counted: true });

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 /** Who serves KubeadmConfig in a run: the stock provider as it is shipped, the same with its client limits lifted, or ours. */
@@ -17,8 +16,8 @@ export interface BootstrapOptions {
   readonly clusters: number;
   /** Length of the idle window after the largest size. */
   readonly idleSeconds: number;
-  /** Our program. */
-  readonly manager: string;
+  /** Our program; `undefined` for the bundle that the image runs, made for this run. */
+  readonly manager: string | undefined;
   /** CPU profiles of our manager are written here. */
   readonly profileDir: string | undefined;
 }
@@ -29,7 +28,7 @@ export const HELP = `bench-bootstrap [flags]: worker KubeadmConfigs to bootstrap
   --clusters N             new clusters unpaused at once, whose keys are to be generated; default 50, 0 for none
   --candidates NAME,...    of ${CANDIDATES.join(', ')}; default all
   --idle-seconds S         length of the idle window after the largest size; default 30
-  --manager FILE           our program, default main.ts; dist/manager.mjs is what the image runs (npm run bundle)
+  --manager FILE           our program; default: the bundle that the image runs, made for this run
   --profile DIR            write CPU profiles of our manager to DIR
 
 Every measurement has API servers of its own. The last line says which holds were met. The exit code is 1 when one that is counted
@@ -45,7 +44,7 @@ export function parseOptions(args: readonly string[]): BootstrapOptions | undefi
       clusters: { type: 'string', default: '50' },
       candidates: { type: 'string', default: CANDIDATES.join(',') },
       'idle-seconds': { type: 'string', default: '30' },
-      manager: { type: 'string', default: join(import.meta.dirname, '../../main.ts') },
+      manager: { type: 'string' },
       profile: { type: 'string' },
       help: { type: 'boolean', default: false },
     },

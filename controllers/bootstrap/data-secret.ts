@@ -5,7 +5,7 @@ import { KubeadmConfigKind, SecretKind } from '../../api/kinds.ts';
 import type { KubeadmConfig } from '../../api/kubeadmconfig.ts';
 import { BootstrapReason } from '../../api/bootstrap-conditions.ts';
 import { CLUSTER_NAME_LABEL, TOKEN_ID_ANNOTATION } from '../../api/labels.ts';
-import type { RenderedData } from '../../kubeadm/render.ts';
+import { isSameData, type PublishedData } from '../../kubeadm/size.ts';
 import type { Client } from '../../runtime/client.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import { isAlreadyExists, TerminalError } from '../../runtime/errors.ts';
@@ -20,13 +20,10 @@ export interface StoreInput {
   /** Other than the config's after a move from a provider that named it differently. */
   readonly secretName: string;
   readonly clusterName: string;
-  readonly data: RenderedData;
+  readonly data: PublishedData;
   /** The token in the data, where there is one. */
   readonly token: string | undefined;
 }
-
-/** What a Secret may hold. */
-const MAX_BYTES = 1_048_576;
 
 /** The reference that makes a config the controller of what it made; without blockOwnerDeletion (KB-10). */
 export function controllerReference(config: KubeadmConfig): OwnerReference {
@@ -102,7 +99,7 @@ async function bringUpToDate(
   refuseForeign(present);
   refuseOtherType(present);
   const ours = controllerOf(present)?.uid === controllerOf(wanted)?.uid;
-  if (ours && hasAll(present.data, wanted.data) && hasAll(metadataOf(present), metadataOf(wanted))) return;
+  if (ours && hasSame(present.data, wanted.data) && hasAll(metadataOf(present), metadataOf(wanted))) return;
   const { labels, annotations, ownerReferences } = wanted.metadata;
   const { resourceVersion } = present.metadata;
   const dropped = Object.keys(present.data ?? {}).map((key) => [key, null]);
@@ -115,45 +112,38 @@ function metadataOf({ metadata }: Secret): Record<string, string> {
   return { ...metadata.labels, ...metadata.annotations };
 }
 
+/** The same data may be packed into other bytes by another release: that is no reason to write them again. */
+function hasSame(present: Record<string, string> = {}, wanted: Record<string, string> = {}): boolean {
+  const { value, ...others } = wanted;
+  return hasAll(present, others) && isSameData(present['value'], value);
+}
+
 function hasAll(present: Record<string, string> = {}, wanted: Record<string, string> = {}): boolean {
   return Object.entries(wanted).every(([key, value]) => present[key] === value);
 }
 
 function newSecret({ config, secretName, clusterName, data, token }: StoreInput): Secret {
-  const bytes = Buffer.from(data.value, 'utf8');
-  const name = { namespace: config.metadata.namespace ?? '', name: secretName };
-  refuseTooLarge(name, bytes.length);
   return {
     apiVersion: SecretKind.apiVersion,
     kind: SecretKind.kind,
     metadata: {
-      ...name,
+      namespace: config.metadata.namespace ?? '',
+      name: secretName,
       labels: { [CLUSTER_NAME_LABEL]: clusterName },
       ...(token !== undefined && { annotations: { [TOKEN_ID_ANNOTATION]: tokenID(token) } }),
       ownerReferences: [controllerReference(config)],
     },
     type: CLUSTER_SECRET_TYPE,
-    data: { value: bytes.toString('base64'), format: Buffer.from(data.format).toString('base64') },
+    data: {
+      value: Buffer.from(data.bytes).toString('base64'),
+      format: Buffer.from(data.format).toString('base64'),
+    },
   };
 }
 
 /** The public half of a token. */
 export function tokenID(token: string): string {
   return token.split('.')[0] ?? '';
-}
-
-/** Throws before anything is written: the API server would refuse it only after the token was made. */
-export function checkSize(config: KubeadmConfig, data: RenderedData): void {
-  refuseTooLarge(nameOf(config), Buffer.byteLength(data.value, 'utf8'));
-}
-
-function refuseTooLarge(name: ObjectName, bytes: number): void {
-  if (bytes + 'cloud-config'.length <= MAX_BYTES) return;
-  throw new TerminalError(
-    BootstrapReason.NotAvailable,
-    `the bootstrap data have ${bytes} bytes, and Secret ${pathOf(name)} can hold ${MAX_BYTES}: ` +
-      'make spec.files smaller, or have the machine fetch the large ones',
-  );
 }
 
 function pathOf({ namespace, name }: ObjectName): string {

@@ -11,6 +11,7 @@ import { controllerReference } from './data-secret.ts';
 import { missingExternal } from './missing-certificate.ts';
 import {
   type BootstrapPhase,
+  checkInput,
   type PhaseDeps,
   readInputs,
   recordSpec,
@@ -39,6 +40,7 @@ export function initPhases(deps: PhaseDeps): readonly BootstrapPhase[] {
     { name: 'readInputs', role: 'acts', run: (_ctx, scope) => readInputs(scope, deps) },
     { name: 'chooseSpec', role: 'acts', run: (_ctx, scope) => chooseSpec(scope) },
     { name: 'readCertificates', role: 'acts', run: (_ctx, scope) => readCertificates(scope, deps) },
+    { name: 'checkInput', role: 'acts', run: (_ctx, scope) => checkInput(scope) },
     // From here on others wait for us: what can be missing has been looked for before.
     { name: 'takeInitLock', role: 'acts', run: (ctx, scope) => takeInitLock(ctx, scope, deps) },
     { name: 'makeCertificates', role: 'acts', run: (ctx, scope) => makeCertificates(ctx, scope, deps) },

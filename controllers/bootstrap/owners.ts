@@ -14,6 +14,8 @@ export interface ConfigOwner extends ObjectName {
   readonly isControlPlane: boolean;
   /** What core has copied from our status; it survives a move (BC-5). */
   readonly dataSecretName: string | undefined;
+  /** What the machine is made of, such as TSMachine. */
+  readonly infrastructureKind: string | undefined;
   /** Every Node that is to come has come (KB-4). */
   readonly hasJoined: boolean;
   /** An instance has been made, or may have been: it holds the data that it was given. Always false for pools, which make more. */
@@ -47,6 +49,7 @@ function fromMachine(machine: Machine | undefined): ConfigOwner | undefined {
     // By presence, the value is empty (PIT-31).
     isControlPlane: machine.metadata.labels?.[CONTROL_PLANE_LABEL] !== undefined,
     dataSecretName: spec.bootstrap?.dataSecretName || undefined,
+    infrastructureKind: spec.infrastructureRef.kind,
     hasJoined,
     isUsed: hasJoined || isProvisioned(machine),
   };
@@ -70,6 +73,8 @@ function fromMachinePool(pool: MachinePool | undefined): ConfigOwner | undefined
     version: machine.version,
     isControlPlane: false,
     dataSecretName: machine.bootstrap?.dataSecretName || undefined,
+    // No kind of pool is known for what it takes.
+    infrastructureKind: undefined,
     hasJoined: (pool.status?.nodeRefs?.length ?? 0) === (pool.spec.replicas ?? 1),
     isUsed: false,
   };

@@ -4,9 +4,12 @@
 import { BootstrapReason } from '../../api/bootstrap-conditions.ts';
 import { hold, next, type Phase, type Step } from '../../contract/phases.ts';
 import { certificateFiles } from '../../kubeadm/certificates.ts';
+import { checkBootstrapData } from '../../kubeadm/checks/bootstrap-data.ts';
+import type { Problem } from '../../kubeadm/checks/problem.ts';
 import { usesTemplates } from '../../kubeadm/files.ts';
 import { ignitionVersionOf } from '../../kubeadm/ignition-version.ts';
-import { renderBootstrapData } from '../../kubeadm/render.ts';
+import { machineContents, renderContents, type RenderInput } from '../../kubeadm/render.ts';
+import { dataLimit, publishedData, requireFit } from '../../kubeadm/size.ts';
 import type { Client } from '../../runtime/client.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
@@ -14,7 +17,7 @@ import { ApiError, TerminalError } from '../../runtime/errors.ts';
 import type { Cache } from '../../runtime/informer.ts';
 import type { CertificateStore } from './certificate-store.ts';
 import type { ControlPlaneVersion } from './control-plane-version.ts';
-import { checkSize, storeDataSecret } from './data-secret.ts';
+import { storeDataSecret } from './data-secret.ts';
 import type { InitLock } from './init-lock.ts';
 import {
   type BootstrapScope,
@@ -62,12 +65,32 @@ export async function readInputs(scope: BootstrapScope, deps: PhaseDeps): Promis
   return next();
 }
 
-/** Makes the data, in memory. Throws for whatever cannot be rendered. */
+/** Says what is wrong as far as it can be told without certificates. Throws for what {@link render} throws for, but for the size. */
+export function checkInput(scope: BootstrapScope): Step {
+  const input = renderInput(scope);
+  refuse(checkBootstrapData(input, machineContents(input)));
+  return next();
+}
+
+/** Makes the data, in memory. Throws for whatever cannot be rendered, could not work, or does not fit. */
 export function render(scope: BootstrapScope): Step {
+  const { annotations } = scope.object.metadata;
+  const input = renderInput(scope);
+  const contents = machineContents(input);
+  refuse(checkBootstrapData(input, contents));
+  const data = renderContents(contents, input);
+  const limit = dataLimit({ annotations, infrastructureKind: scope.owner.infrastructureKind }, data.format);
+  const published = publishedData(data, limit);
+  requireFit(published, limit, { plainBytes: Buffer.byteLength(data.value), files: contents.files });
+  scope.facts.rendered = published;
+  return next();
+}
+
+function renderInput(scope: BootstrapScope): RenderInput {
   const { object, facts, cluster } = scope;
   const purpose = purposeOf(scope);
   const { secrets = () => undefined, variables = {}, certificates = NO_CERTIFICATES } = facts;
-  facts.rendered = renderBootstrapData({
+  return {
     purpose,
     spec: facts.spec ?? {},
     cluster: clusterFacts(cluster),
@@ -79,9 +102,21 @@ export function render(scope: BootstrapScope): Step {
     secrets,
     variables,
     ignitionVersion: ignitionVersionOf(object.metadata.annotations),
-  });
-  checkSize(object, facts.rendered);
-  return next();
+  };
+}
+
+/** How many problems a condition has room for. */
+const TOLD_PROBLEMS = 5;
+
+/** A machine that is started with these would wait for ever, and not say why. */
+function refuse(problems: readonly Problem[]): void {
+  if (problems.length === 0) return;
+  const told = problems.slice(0, TOLD_PROBLEMS).map(({ field, message }) => `${field} ${message}`);
+  const more = problems.length > TOLD_PROBLEMS ? [`and ${problems.length - TOLD_PROBLEMS} more`] : [];
+  throw new TerminalError(
+    BootstrapReason.NotAvailable,
+    `no machine could come up with this: ${[...told, ...more].join('; ')}`,
+  );
 }
 
 const NO_CERTIFICATES: Certificates = { slots: [], pairs: new Map() };

@@ -4,7 +4,7 @@ import type { KubeadmConfig, KubeadmConfigSpec } from '../../api/kubeadmconfig.t
 import type { CertificatePurpose, CertificateSlot, KeyPair } from '../../kubeadm/certificates.ts';
 import type { SecretValues, TemplateVariables } from '../../kubeadm/files.ts';
 import type { ClusterFacts, Purpose } from '../../kubeadm/machine-contents.ts';
-import type { RenderedData } from '../../kubeadm/render.ts';
+import type { PublishedData } from '../../kubeadm/size.ts';
 import type { Client } from '../../runtime/client.ts';
 import { isTrue } from '../../runtime/conditions.ts';
 import { keyOf, nameOf } from '../../runtime/object.ts';
@@ -33,7 +33,7 @@ export interface Facts {
   /** Set by connect, for a join that needs a token in the workload cluster. */
   workload?: Client;
   /** Set by render. */
-  rendered?: RenderedData;
+  rendered?: PublishedData;
   /** Set by takeInitLock. */
   lockHeld?: boolean;
   /** Set by storeData. */

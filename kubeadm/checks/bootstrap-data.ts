@@ -61,10 +61,11 @@ function checkForCloudInit(input: RenderInput, contents: MachineContents): Probl
 const WAY_OUT = 'write {% raw %} before and {% endraw %} behind what is not meant for cloud-init';
 
 function checkTags(contents: MachineContents, before: number): Problem[] {
-  return checkJinja(textsOf(contents, before)).map(({ at, message }) => ({
-    field: at.field,
-    message: `has ${message}${at.hint}, and cloud-init would drop everything: ${WAY_OUT}`,
-  }));
+  const found = checkJinja(textsOf(contents, before));
+  if (found === undefined) return [];
+  const { at, message } = found;
+  const why = `has ${message}${at.hint}, and cloud-init would drop everything: ${WAY_OUT}`;
+  return [{ field: at.field, message: why }];
 }
 
 /** Every text of the document that is a person's, in its order. */

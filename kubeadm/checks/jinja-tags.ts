@@ -48,18 +48,17 @@ const NEEDS_TEMPLATES = new Set(['include', 'import', 'from', 'extends']);
 /** Statements of the form `set a = b`, which open nothing. */
 const ASSIGNMENT = /^set\s+[\w\s,.()]+=(?!=)/;
 
-/** Problems of the texts, in the order in which they stand in the document. Blocks may reach from one text into another. */
-export function checkJinja(texts: readonly JinjaText[]): JinjaProblem[] {
+/** The first problem of the texts, in the order in which they stand in the document. Blocks may reach from one text into another. */
+export function checkJinja(texts: readonly JinjaText[]): JinjaProblem | undefined {
   const open: Open[] = [];
-  const problems: JinjaProblem[] = [];
   for (const at of texts) {
     for (const tag of tagsOf(at.text)) {
       const message = tag.startsWith('{%') ? readStatement(tag, at, open) : readExpression(tag, open);
-      if (message !== undefined) problems.push({ at, message });
+      if (message !== undefined) return { at, message };
     }
   }
-  const unclosed = open.map(({ word, at }) => ({ at, message: `{% ${word} %} without {% end${word} %}` }));
-  return [...problems, ...unclosed];
+  const unclosed = open.at(-1);
+  return unclosed && { at: unclosed.at, message: `{% ${unclosed.word} %} without {% end${unclosed.word} %}` };
 }
 
 interface Open {
@@ -79,18 +78,27 @@ function tagsOf(text: string): string[] {
 
 /** Changes what is open. */
 function readStatement(tag: string, at: JinjaText, open: Open[]): string | undefined {
+  const { word, rest } = wordsOf(tag);
+  if (word.startsWith('end')) return readEnd(word.slice('end'.length), open);
+  if (word === 'else' || word === 'elif') return readElse(word, rest, open);
+  if (NEEDS_TEMPLATES.has(word)) return readReference(word, open);
+  if (Object.hasOwn(INSIDE, word) && !ASSIGNMENT.test(`${word} ${rest}`))
+    open.push({ word, at, hasElse: false });
+  return NEEDS_MORE.has(word) && rest === '' ? `{% ${word} %} without anything behind it` : undefined;
+}
+
+function wordsOf(tag: string): { word: string; rest: string } {
   const inside = tag
     .slice(2, -2)
     .replace(/^[-+]|[-+]$/g, '')
     .trim();
   const [word = ''] = /^\w+/.exec(inside) ?? [];
-  const rest = inside.slice(word.length).trim();
-  if (word.startsWith('end')) return readEnd(word.slice('end'.length), open);
-  if (word === 'else' || word === 'elif') return readElse(word, rest, open);
-  if (Object.hasOwn(INSIDE, word) && !ASSIGNMENT.test(inside)) open.push({ word, at, hasElse: false });
-  else if (open.length === 0 && NEEDS_TEMPLATES.has(word))
-    return `{% ${word} %}, but there are no other templates`;
-  return NEEDS_MORE.has(word) && rest === '' ? `{% ${word} %} without anything behind it` : undefined;
+  return { word, rest: inside.slice(word.length).trim() };
+}
+
+/** In a branch that is not taken, it does no harm. */
+function readReference(word: string, open: readonly Open[]): string | undefined {
+  return open.length === 0 ? `{% ${word} %}, but there are no other templates` : undefined;
 }
 
 function readEnd(word: string, open: Open[]): string | undefined {

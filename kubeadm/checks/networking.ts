@@ -71,7 +71,9 @@ function problems(
   const known = ranges.filter((range) => range !== undefined);
   if (known.length < ranges.length)
     return [{ field, message: 'must be address ranges, such as 10.96.0.0/12 or fd00:10::/112' }];
-  return [...new Set(find(known))].map((message) => ({ field, message }));
+  return find(known)
+    .slice(0, 1)
+    .map((message) => ({ field, message }));
 }
 
 function checkFamilies(ranges: readonly CIDR[]): string | undefined {

@@ -67,8 +67,11 @@ export const etcdEndpoint: Rule = (text) =>
 /** A path, or a URL from which the machine fetches it. */
 export const kubeConfigPath: Rule = (text) => {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase();
-  const right = scheme === undefined || scheme === 'https' || scheme === 'file';
-  return unless(right, 'must be a path on the machine, or a URL that begins with https://');
+  const isPath = scheme === undefined && !text.startsWith(':');
+  return unless(
+    isPath || scheme === 'https' || scheme === 'file',
+    'must be a path on the machine, or a URL that begins with https://',
+  );
 };
 
 /** Whether Go reads it as a URL, as far as that goes wrong: signs that no URL has, blanks in the host, a port that is not a number. */

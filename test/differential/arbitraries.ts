@@ -54,16 +54,15 @@ const token = fc
   .tuple(fc.integer({ min: 0, max: 999_999 }), fc.integer({ min: 0, max: 999_999 }))
   .map(([id, secret]) => `${String(id).padStart(6, 'a')}.${String(secret).padStart(16, 'b')}`);
 const path = word.map((name) => `/${name.replaceAll('/', '-')}`);
-const secret = fc.record({
-  name: fc.constant(CONTENT_SECRET),
-  key: fc.constantFrom(...Object.keys(CONTENT)),
-});
+const secretKey = (...keys: readonly string[]) =>
+  fc.record({ name: fc.constant(CONTENT_SECRET), key: fc.constantFrom(...keys) });
 
 /** Fields about which the schema does not say all; the first that matches the end of a path counts. */
 const SPECIAL: readonly (readonly [RegExp, Arbitrary<unknown>])[] = [
   [/bootstrapTokens\[\]\.token$/, token],
   [/bootstrapToken\.token$/, token],
-  [/(contentFrom|passwdFrom)\.secret$/, secret],
+  [/contentFrom\.secret$/, secretKey(...Object.keys(CONTENT))],
+  [/passwdFrom\.secret$/, secretKey('password', 'no-newline')],
   [/\.contentFormat$/, fc.constant('Raw')],
   [/files\[\]\.(path|owner)$/, path],
   [/files\[\]\.permissions$/, fc.constantFrom('0644', '0600', '0755', '0400')],
@@ -72,7 +71,9 @@ const SPECIAL: readonly (readonly [RegExp, Arbitrary<unknown>])[] = [
   [/diskLayout\[\]\.partitionType$/, fc.constantFrom('Linux', 'LVM', '4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709')],
   [/certificateAuthorityData$/, word.map((value) => Buffer.from(value).toString('base64'))],
   [/\.divisor$/, fc.constantFrom('1', '1m', '1Gi')],
-  [/(Seconds)$/, seconds],
+  [/Seconds$/, seconds],
+  [/\.device$/, path],
+  [/filesystems\[\]\.filesystem$/, fc.constantFrom('ext4', 'xfs', 'btrfs', 'vfat')],
   [/(certificatesDir|dataDir|caFile|certFile|keyFile|caCertPath|directory|Path)$/, path],
   [
     /(controlPlaneEndpoint|apiServerEndpoint)$/,
@@ -95,21 +96,19 @@ export function arbitraryOf(schema: Schema, path = ''): Arbitrary<unknown> {
   const [, special] = SPECIAL.find(([pattern, one]) => pattern.test(path) && fits(schema, one)) ?? [];
   if (special !== undefined) return special;
   if (schema.enum !== undefined) return fc.constantFrom(...schema.enum);
-  switch (schema.type) {
-    case 'boolean':
-      return fc.boolean();
-    case 'integer':
-      return fc.integer({ min: schema.minimum ?? -100, max: Math.min(schema.maximum ?? 10_000, 10_000) });
-    case 'string':
-      return schema.format === 'date-time' ? time : text;
-    case 'array':
-      return listOf(schema, path);
-    case 'object':
-      return objectOf(schema, path);
-    default:
-      throw new Error(`${path}: no values for ${JSON.stringify(schema).slice(0, 100)}`);
-  }
+  const make = BY_TYPE[schema.type ?? ''];
+  if (make === undefined) throw new Error(`${path}: no values for ${JSON.stringify(schema).slice(0, 100)}`);
+  return make(schema, path);
 }
+
+const BY_TYPE: Readonly<Record<string, (schema: Schema, path: string) => Arbitrary<unknown>>> = {
+  boolean: () => fc.boolean(),
+  integer: ({ minimum = -100, maximum = 10_000 }) =>
+    fc.integer({ min: minimum, max: Math.min(maximum, 10_000) }),
+  string: ({ format }) => (format === 'date-time' ? time : text),
+  array: listOf,
+  object: objectOf,
+};
 
 /** The rule for whole subtrees of plain words is only for what is text. */
 function fits(schema: Schema, arbitrary: Arbitrary<unknown>): boolean {

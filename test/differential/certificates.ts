@@ -73,35 +73,28 @@ export function certificateSecrets(
 }
 
 function pairsOf({ rsa, ecdsa }: CertificateSource, set: CertificateSet): Record<string, Pair> {
-  const ca = rsa('ca.crt');
-  switch (set) {
-    case 'none':
-      return {};
-    case 'rsa':
-    case 'user-supplied':
-      return complete(rsa);
-    case 'ecdsa':
-      return complete(ecdsa);
-    case 'bundle':
-      return { ...complete(rsa), ca: { crt: ca + ecdsa('ca.crt'), key: rsa('ca.key') } };
-    case 'external-etcd':
-      return {
-        ...complete(rsa),
-        etcd: { crt: rsa('etcd/ca.crt') },
-        'apiserver-etcd-client': {
-          crt: rsa('apiserver-etcd-client.crt'),
-          key: rsa('apiserver-etcd-client.key'),
-        },
-      };
-    case 'ca-only':
-      return { ca: { crt: ca, key: rsa('ca.key') } };
-    case 'ca-without-key':
-      return { ca: { crt: ca } };
-    case 'ca-without-certificate':
-      return { ca: { key: rsa('ca.key') } };
-    case 'truncated-ca':
-      return { ca: { crt: ca.slice(0, ca.length / 2), key: rsa('ca.key') } };
-  }
+  const crt = rsa('ca.crt');
+  const key = rsa('ca.key');
+  const sets: Readonly<Record<CertificateSet, () => Record<string, Pair>>> = {
+    none: () => ({}),
+    rsa: () => complete(rsa),
+    'user-supplied': () => complete(rsa),
+    ecdsa: () => complete(ecdsa),
+    bundle: () => ({ ...complete(rsa), ca: { crt: crt + ecdsa('ca.crt'), key } }),
+    'external-etcd': () => ({
+      ...complete(rsa),
+      etcd: { crt: rsa('etcd/ca.crt') },
+      'apiserver-etcd-client': {
+        crt: rsa('apiserver-etcd-client.crt'),
+        key: rsa('apiserver-etcd-client.key'),
+      },
+    }),
+    'ca-only': () => ({ ca: { crt, key } }),
+    'ca-without-key': () => ({ ca: { crt } }),
+    'ca-without-certificate': () => ({ ca: { key } }),
+    'truncated-ca': () => ({ ca: { crt: crt.slice(0, crt.length / 2), key } }),
+  };
+  return sets[set]();
 }
 
 function complete(read: Read): Record<string, Pair> {

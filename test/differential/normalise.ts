@@ -55,7 +55,7 @@ function ownersOf({ metadata }: Pick<KubeObject, 'metadata'>, scenario: Scenario
   return (metadata.ownerReferences ?? []).map(({ uid, ...reference }) => ({
     ...reference,
     uid: known.get(uid) ?? 'unknown',
-  })) as Json;
+  }));
 }
 
 interface Status {
@@ -69,7 +69,8 @@ interface Status {
 function statusOf(config: Manifest) {
   const { deprecated, conditions = [], ...status } = (config.status ?? {}) as Status;
   return {
-    conditions: conditions.map(({ type, status, reason }) => ({ type, status, reason })) as Json,
+    conditions: Object.fromEntries(conditions.map((one) => [one.type, `${one.status} ${one.reason}`])),
+    conditionOrder: conditions.map(({ type }) => type).join(),
     dataSecretName: status.dataSecretName ?? null,
     dataSecretCreated: status.initialization?.dataSecretCreated ?? null,
     observed: status.observedGeneration === config.metadata.generation,
@@ -86,8 +87,13 @@ function dataSecret(secret: Secret | undefined, scenario: Scenario, remains: Rem
     owners: ownersOf(secret, scenario, remains),
     keys: Object.keys(secret.data ?? {}).sort(),
     format: text('format'),
-    payload: parsePayload(text('format'), text('value')),
+    payload: parsePayload(text('format'), text('value'), kubeconfigPaths(scenario)),
   };
+}
+
+function kubeconfigPaths({ spec }: Scenario): string[] {
+  const path = spec.joinConfiguration?.discovery?.file?.kubeConfigPath;
+  return path === undefined ? [] : [path];
 }
 
 interface Discovery {
@@ -102,25 +108,28 @@ function tokenIn(config: { spec?: object } | undefined): string | undefined {
 function tokenOf(config: Manifest, scenario: Scenario, remains: Remains): Json {
   const token = tokenIn(config);
   if (token === undefined) return null;
-  const [, id = '', value = ''] = TOKEN.exec(token) ?? [];
+  const id = TOKEN.exec(token)?.[1] ?? '';
   const secret = remains.tokens.get(`bootstrap-token-${id}`);
-  const made = { new: token !== tokenIn(scenario), wellFormed: id !== '' };
-  if (secret === undefined) return { ...made, secret: null };
-  const text = (key: string) => Buffer.from(secret.data?.[key] ?? '', 'base64').toString('utf8');
-  const { expiration, description, ...fields } = Object.fromEntries(
-    Object.keys(secret.data ?? {}).map((key) => [key, text(key)]),
-  );
-  const { 'token-id': tokenID, 'token-secret': tokenSecret, ...uses } = fields;
   return {
-    ...made,
-    secret: {
-      type: secret.type ?? null,
-      labels: (secret.metadata.labels ?? {}) as Json,
-      belongs: tokenID === id && tokenSecret === value,
-      described: description !== undefined && description !== '',
-      expiration: expirationFacts(expiration, scenario),
-      ...uses,
-    },
+    new: token !== tokenIn(scenario),
+    wellFormed: id !== '',
+    secret: secret === undefined ? null : tokenSecret(secret, token, scenario),
+  };
+}
+
+function tokenSecret(secret: Secret, token: string, scenario: Scenario): Json {
+  const texts = Object.entries(secret.data ?? {}).map(
+    ([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')] as const,
+  );
+  const { expiration, description = '', ...rest } = Object.fromEntries(texts);
+  const { 'token-id': id, 'token-secret': value, ...uses } = rest;
+  return {
+    type: secret.type ?? null,
+    labels: (secret.metadata.labels ?? {}) as Json,
+    belongs: `${id}.${value}` === token,
+    described: description !== '',
+    expiration: expirationFacts(expiration, scenario),
+    ...uses,
   };
 }
 
@@ -161,7 +170,7 @@ function generatedCertificates(scenario: Scenario, remains: Remains): Json {
       purpose,
       {
         type: secret.type ?? null,
-        labels: (secret.metadata.labels ?? {}) as Json,
+        labels: secret.metadata.labels ?? {},
         owners: ownersOf(secret, scenario, remains),
         ...(certificateFacts(secret) as object),
       },

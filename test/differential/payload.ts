@@ -6,19 +6,29 @@ import { parseAllDocuments, parseDocument } from 'yaml';
 /** A JSON value. */
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 
-/** Files that hold documents for kubeadm. */
-const KUBEADM_FILES = new Set([
+/** Files with YAML that a program reads. */
+const KUBEADM_FILES = [
   '/run/kubeadm/kubeadm.yaml',
   '/run/kubeadm/kubeadm-join-config.yaml',
   '/etc/kubeadm.yml',
-]);
+];
 
-/** What cloud-init, or Ignition, would read. What cannot be parsed is told as `unparsable`, not thrown. */
-export function parsePayload(format: string, text: string): Json {
-  return format === 'ignition' ? ignition(text) : cloudConfig(text);
+/** Exists so that its folder does; what it says to who looks is everybody's own. */
+const PLACEHOLDER = '/run/cluster-api/placeholder';
+
+/** Files whose comments are everybody's own. */
+const COMMENTED_FILES = new Set(['/etc/ssh/sshd_config', '/etc/ntp.conf']);
+
+/**
+ * What cloud-init, or Ignition, would read. What cannot be parsed is told as `unparsable`, not thrown. Files of `yamlFiles` are
+ * parsed too, as kubeadm's are.
+ */
+export function parsePayload(format: string, text: string, yamlFiles: readonly string[] = []): Json {
+  const parsed = new Set([...KUBEADM_FILES, ...yamlFiles]);
+  return format === 'ignition' ? ignition(text, parsed) : cloudConfig(text, parsed);
 }
 
-function cloudConfig(text: string): Json {
+function cloudConfig(text: string, parsed: ReadonlySet<string>): Json {
   const header = text.split('\n', 2);
   // PyYAML, which cloud-init reads with, knows YAML 1.1 and lets the last of two equal keys win.
   const document = parseDocument(text, { version: '1.1', uniqueKeys: false });
@@ -28,13 +38,13 @@ function cloudConfig(text: string): Json {
   if (content === null || typeof content !== 'object' || Array.isArray(content))
     return { unparsable: 'cloud-config: not an object' };
   const { write_files: files = [], ...rest } = content;
-  return { header, ...rest, write_files: (files as Json[]).map(writtenFile) };
+  return { header, ...rest, write_files: (files as Json[]).map((file) => writtenFile(file, parsed)) };
 }
 
-function writtenFile(file: Json): Json {
+function writtenFile(file: Json, parsed: ReadonlySet<string>): Json {
   const { path, content, ...rest } = file as Record<string, Json>;
-  const bytes = decoded(String(content), String(rest['encoding'] ?? ''));
-  return { path: path ?? null, ...rest, content: fileContent(String(path), bytes) };
+  const bytes = decoded(textOf(content), textOf(rest['encoding']));
+  return { path: path ?? null, ...rest, content: fileContent(textOf(path), bytes, parsed) };
 }
 
 function decoded(content: string, encoding: string): Buffer {
@@ -47,7 +57,8 @@ function decoded(content: string, encoding: string): Buffer {
   }
 }
 
-function ignition(text: string): Json {
+/** Files by path and units by name: their order means nothing. */
+function ignition(text: string, parsed: ReadonlySet<string>): Json {
   let config: Record<string, Json>;
   try {
     config = JSON.parse(text) as Record<string, Json>;
@@ -55,16 +66,51 @@ function ignition(text: string): Json {
     return { unparsable: 'ignition: not JSON' };
   }
   const storage = (config['storage'] ?? {}) as Record<string, Json>;
-  const files = ((storage['files'] ?? []) as Json[]).map(ignitionFile);
-  return { ...config, storage: { ...storage, files } };
+  const systemd = (config['systemd'] ?? {}) as Record<string, Json>;
+  const files = ((storage['files'] ?? []) as Json[]).map((file) => ignitionFile(file, parsed));
+  const units = ((systemd['units'] ?? []) as Json[]).map(ignitionUnit);
+  return {
+    ...config,
+    storage: { ...storage, files: by('path', files) },
+    systemd: { ...systemd, units: by('name', units) },
+  };
 }
 
-function ignitionFile(file: Json): Json {
+/** '' for what is absent; a number as YAML or JSON has it. */
+function textOf(value: Json | undefined): string {
+  if (value === undefined || value === null) return '';
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
+/** A second one of a name gets a name of its own. */
+function by(key: string, items: readonly Record<string, Json>[]): Json {
+  const found: Record<string, Json> = {};
+  for (const item of items) {
+    let name = textOf(item[key]);
+    while (name in found) name += ' again';
+    found[name] = item;
+  }
+  return found;
+}
+
+function ignitionUnit(unit: Json): Record<string, Json> {
+  const { contents, ...rest } = unit as Record<string, Json>;
+  return contents === undefined
+    ? rest
+    : { ...rest, contents: withoutComments(textOf(contents)).replaceAll(' = ', '=') };
+}
+
+function ignitionFile(file: Json, parsed: ReadonlySet<string>): Record<string, Json> {
   const { path, contents, ...rest } = file as Record<string, Json>;
   const { source, ...more } = (contents ?? {}) as Record<string, Json>;
-  const bytes = dataURL(String(source ?? ''));
-  const seen = bytes === undefined ? (source ?? null) : fileContent(String(path), bytes);
+  const bytes = dataURL(textOf(source));
+  const seen = bytes === undefined ? (source ?? null) : fileContent(textOf(path), bytes, parsed);
   return { path: path ?? null, ...rest, contents: { ...more, source: seen } };
+}
+
+function withoutComments(text: string): string {
+  const lines = text.split('\n').map((line) => line.replace(/(^|\s+)#.*$/, ''));
+  return lines.filter((line) => line !== '').join('\n');
 }
 
 /** RFC 2397; `undefined` for any other URL. */
@@ -77,17 +123,19 @@ function dataURL(url: string): Buffer | undefined {
     : Buffer.from(decodeURIComponent(data));
 }
 
-function fileContent(path: string, bytes: Buffer): Json {
+function fileContent(path: string, bytes: Buffer, parsed: ReadonlySet<string>): Json {
+  if (path === PLACEHOLDER) return 'whatever';
   const text = bytes.toString('utf8');
   if (!Buffer.from(text).equals(bytes)) return { base64: bytes.toString('base64') };
-  return KUBEADM_FILES.has(path) ? { documents: kubeadmDocuments(text) } : text;
+  if (COMMENTED_FILES.has(path)) return withoutComments(text);
+  return parsed.has(path) ? { documents: documentsOf(text) } : text;
 }
 
-/** Documents for kubeadm in their order; an empty one, from a separator with nothing after it, counts for nothing. */
-export function kubeadmDocuments(text: string): Json[] {
+/** YAML documents in their order; an empty one, from a separator with nothing after it, counts for nothing. */
+function documentsOf(text: string): Json[] {
   return parseAllDocuments(text, { version: '1.1' }).flatMap((document) => {
     const [error] = document.errors;
-    if (error !== undefined) return [{ unparsable: `kubeadm: ${error.code}` }];
+    if (error !== undefined) return [{ unparsable: `document: ${error.code}` }];
     const value = plain(document.toJS());
     return value === null ? [] : [value];
   });

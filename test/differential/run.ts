@@ -4,6 +4,7 @@ import type { Secret } from '../../api/cluster-api.ts';
 import { ClusterKind, ConfigMapKind, KubeadmConfigKind, MachineKind, SecretKind } from '../../api/kinds.ts';
 import { KubeadmControlPlaneKind } from '../../hack/stack/kinds.ts';
 import { pause } from '../../hack/stack/process.ts';
+import { TransientError } from '../../runtime/errors.ts';
 import type { Kind, KubeObject } from '../../runtime/object.ts';
 import { type CertificateSource, certificateSecrets } from './certificates.ts';
 import {
@@ -33,7 +34,7 @@ const STUCK_MS = 15_000;
 /** Nothing was written for so long: nothing will be. */
 const QUIET_MS = 3_000;
 const POLL_MS = 500;
-const AT_ONCE = 32;
+const AT_ONCE = 16;
 
 /** What is there in the end, by name. */
 export interface Remains {
@@ -88,7 +89,7 @@ async function createSurroundings(
     client.create<KubeObject>(KubeadmControlPlaneKind as Kind, controlPlaneManifest(version)),
   );
   await all([...clusters], async ([name, scenario]) => {
-    await client.create<KubeObject>(ClusterKind as Kind, clusterManifest(name, scenario));
+    await client.create<KubeObject>(ClusterKind, clusterManifest(name, scenario));
     const status = clusterStatus(scenario);
     await client.patch(ClusterKind, { namespace: NAMESPACE, name }, { status }, { subresource: 'status' });
   });
@@ -101,7 +102,7 @@ async function createOwners(
   const owners = new Map<string, KubeObject>();
   const holder = scenarios.find(({ cluster }) => cluster.locked === true);
   if (holder !== undefined)
-    await client.create<KubeObject>(MachineKind as Kind, ownerManifest({ ...holder, id: LIVING_MACHINE }));
+    await client.create<KubeObject>(MachineKind, ownerManifest({ ...holder, id: LIVING_MACHINE }));
   await all(scenarios, async (scenario) => {
     const kind = ownerKind(scenario);
     const owner = await client.create<KubeObject>(kind, ownerManifest(scenario));
@@ -173,9 +174,13 @@ async function quiet(
   let since = Date.now();
   while (Date.now() - since < forMs) {
     if (Date.now() > deadline) throw new Error(`something still changes after ${SETTLE_MS / 1000} s`);
-    const now = await ask();
+    // A server that is too busy to answer is not quiet.
+    const now = await ask().catch((error: unknown) => {
+      if (error instanceof TransientError) return undefined;
+      throw error;
+    });
     if (until()) return;
-    if (now !== last) [last, since] = [now, Date.now()];
+    if (now === undefined || now !== last) [last, since] = [now ?? '', Date.now()];
     await pause(POLL_MS);
   }
 }
@@ -189,10 +194,10 @@ async function readBack({ client }: World): Promise<Omit<Remains, 'owners' | 're
     client.list(SecretKind, { namespace: 'kube-system' }),
   ]);
   return {
-    configs: byName(configs) as ReadonlyMap<string, Manifest>,
+    configs: byName(configs),
     clusters: byName(clusters),
     secrets: byName(secrets),
-    configMaps: byName(configMaps) as ReadonlyMap<string, Manifest>,
+    configMaps: byName(configMaps),
     tokens: byName(tokens.filter(({ type }) => type === 'bootstrap.kubernetes.io/token')),
   };
 }

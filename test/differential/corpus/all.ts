@@ -11,6 +11,7 @@ import { joinConfigurations } from './join-configuration.ts';
 import { lifecycles } from './lifecycle.ts';
 import { machines } from './machine.ts';
 import { nodeRegistrations } from './node-registration.ts';
+import { odd } from './odd.ts';
 import { versions } from './versions.ts';
 
 export const corpus: readonly Scenario[] = [
@@ -25,4 +26,5 @@ export const corpus: readonly Scenario[] = [
   ...clusters,
   ...heldBack,
   ...lifecycles,
+  ...odd,
 ];

@@ -90,6 +90,8 @@ export const clusters: readonly Scenario[] = [
   ),
   workerJoin('no-control-plane-ref', { verbosity: 0 }, { cluster: { controlPlane: 'none' } }),
   controlPlaneJoin('no-control-plane-ref', { verbosity: 0 }, { cluster: { controlPlane: 'none' } }),
+  workerJoin('ca-without-key', { verbosity: 0 }, { cluster: { certificates: 'ca-without-key' } }),
+  init('control-plane-missing', { verbosity: 0 }, { cluster: { controlPlane: 'missing' } }),
   workerJoin('leftover-lock', { verbosity: 0 }, { cluster: { locked: true, controlPlane: 'v1.35.0' } }),
   poolJoin('older-than-control-plane', { verbosity: 0 }, { version: 'v1.30.0' }),
 ];

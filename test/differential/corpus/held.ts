@@ -22,11 +22,9 @@ export const heldBack: readonly Scenario[] = [
   workerJoin('no-ca', spec, held({ cluster: { certificates: 'none' } })),
   controlPlaneJoin('no-certificates', spec, held({ cluster: { certificates: 'none' } })),
   controlPlaneJoin('ca-only', spec, held({ cluster: { certificates: 'ca-only' } })),
-  workerJoin('ca-without-key', spec, held({ cluster: { certificates: 'ca-without-key' } })),
   workerJoin('ca-without-certificate', spec, held({ cluster: { certificates: 'ca-without-certificate' } })),
   workerJoin('truncated-ca', spec, held({ cluster: { certificates: 'truncated-ca' } })),
   workerJoin('control-plane-set', { joinConfiguration: { controlPlane: {} } }, held()),
-  init('control-plane-missing', spec, held({ cluster: { controlPlane: 'missing' } })),
   workerJoin(
     'file-secret-missing',
     { files: [{ path, contentFrom: { secret: { name: 'missing', key: 'x' } } }] },
