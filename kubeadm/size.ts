@@ -102,7 +102,7 @@ export function requireFit(
     .map(({ path, bytes }) => `${path} ${bytes}`);
   const named = largest.length === 0 ? '' : `, the largest files are ${largest.join(', ')}`;
   throw new InputError(
-    'spec.files',
+    'spec',
     `the bootstrap data have ${plainBytes} bytes${packed}, and ${limit.setBy} allows ${limit.bytes}${named}: ${wayOut(limit)}`,
   );
 }

@@ -285,18 +285,6 @@ describe('waits and errors name the other object', () => {
     expect(world.tokens()).toEqual([]);
   });
 
-  it('data that are too large for a Secret: nothing is made', async () => {
-    const files = Array.from({ length: 200 }, (_, index) => ({
-      path: `/f${index}`,
-      content: 'x'.repeat(10_000),
-    }));
-    world.machine('w1', { spec: { files } });
-    await expect(world.reconcile('w1')).rejects.toThrow(
-      /Secret ns\/w1 can hold 1048576: make spec.files smaller/,
-    );
-    expect(world.requests.filter((one) => !one.startsWith('get'))).toEqual(['patch_status KubeadmConfig w1']);
-  });
-
   it('what the API server says of an invalid spec is not repeated: it quotes the spec', async () => {
     world.machine('w1', { spec: { files: [{ path: '/x', content: 'canary-content' }] } });
     world.api.beforeWrite = ({ verb }) => {
