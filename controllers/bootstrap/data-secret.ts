@@ -9,6 +9,7 @@ import { isSameData, type PublishedData } from '../../kubeadm/size.ts';
 import type { Client } from '../../runtime/client.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import { isAlreadyExists, TerminalError } from '../../runtime/errors.ts';
+import type { Cache } from '../../runtime/informer.ts';
 import { type KubeObject, nameOf, type ObjectName, type OwnerReference } from '../../runtime/object.ts';
 
 /** Type of every Secret that providers make for a cluster. */
@@ -53,11 +54,12 @@ export async function storeDataSecret(ctx: Ctx, client: Client, input: StoreInpu
 /** Makes the config the controller of a Secret of which only metadata is known. Throws when it belongs to another kind (6.2.3). */
 export async function adoptDataSecret(
   ctx: Ctx,
-  client: Client,
+  { client, cache }: { client: Client; cache: Cache },
   { config, secret }: { config: KubeadmConfig; secret: KubeObject },
 ): Promise<void> {
   if (isOurs(secret, config)) return;
   refuseForeign(secret);
+  refuseOthers(cache, secret);
   ctx.log.info({ Secret: secret.metadata.name }, 'Adopting the bootstrap data Secret');
   const { resourceVersion, ownerReferences = [] } = secret.metadata;
   const others = ownerReferences.filter(({ controller }) => controller !== true);
@@ -78,6 +80,18 @@ function refuseForeign(secret: KubeObject): void {
     BootstrapReason.NotAvailable,
     `Secret ${pathOf(nameOf(secret))} is controlled by ${controller.kind} ${controller.name}: ` +
       'delete the Secret, or name the KubeadmConfig differently',
+  );
+}
+
+/** Two configs whose Machines name one Secret would take it from each other without end. */
+function refuseOthers(cache: Cache, secret: KubeObject): void {
+  const controller = controllerOf(secret);
+  const other = controller && cache.peek(KubeadmConfigKind, { ...nameOf(secret), name: controller.name });
+  if (other === undefined || other.metadata.uid !== controller?.uid) return;
+  throw new TerminalError(
+    BootstrapReason.NotAvailable,
+    `Secret ${pathOf(nameOf(secret))} is controlled by KubeadmConfig ${controller?.name}: ` +
+      'let the Machine of this KubeadmConfig name a Secret of its own in spec.bootstrap.dataSecretName',
   );
 }
 

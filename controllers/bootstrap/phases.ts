@@ -56,7 +56,7 @@ async function adoptSecret(ctx: Ctx, { object, owner }: BootstrapScope, deps: Ph
   // Before there are data of ours, a Secret of that name is somebody else's, or storeData finds out.
   if (!isCreated(object) && owner.dataSecretName === undefined) return next();
   const secret = deps.cache.peek(SecretKind, { ...nameOf(object), name: dataSecretName(object) });
-  if (secret !== undefined) await adoptDataSecret(ctx, deps.client, { config: object, secret });
+  if (secret !== undefined) await adoptDataSecret(ctx, deps, { config: object, secret });
   return next();
 }
 

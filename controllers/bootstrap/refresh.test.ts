@@ -183,6 +183,13 @@ describe('the data Secret', () => {
     expect(world.data('w1')).toBe(data);
   });
 
+  it('that another living KubeadmConfig controls is left to it, and named', async () => {
+    world.machine('w2', { machine: { bootstrap: { dataSecretName: 'w1' } } });
+    await world.reconcile('w2'); // Finds out its name, as after a move.
+    await expect(world.reconcile('w2')).rejects.toThrow(/Secret ns\/w1 is controlled by KubeadmConfig w1/);
+    expect(world.dataSecret('w1')?.metadata.ownerReferences).toMatchObject([{ uid: 'uid-config-w1' }]);
+  });
+
   it('without a controller is adopted, other owners stay', async () => {
     const secret = world.dataSecret('w1')!;
     const other = { apiVersion: 'cluster.x-k8s.io/v1beta2', kind: 'Cluster', name: 'c1', uid: 'uid-c1' };
