@@ -12,7 +12,7 @@ apiVersion: bootstrap.cluster.x-k8s.io/v1beta2
 kind: KubeadmConfig
 metadata: {name: worker, namespace: site, labels: {cluster.x-k8s.io/cluster-name: c1}}
 spec:
-  joinConfiguration: {discovery: {bootstrapToken: {token: canary.token0123456789}}}
+  joinConfiguration: {discovery: {bootstrapToken: {token: canary.token01234567890}}}
   files:
   - {path: /etc/site, contentFrom: {secret: {name: site, key: token}}}
   users: [{name: ops, passwdFrom: {secret: {name: site, key: passwd}}}, {name: dev, passwd: canary-hash}]
@@ -113,6 +113,41 @@ spec: ${spec}
       (_all, body: string) => `spec:\n  template:\n    spec:\n${body.replace(/^/gm, '    ')}`,
     );
     expect(render(template).notes[0]).toBe('KubeadmConfigTemplate site/worker');
+  });
+});
+
+describe('what the controller would refuse', () => {
+  it('is said, all of it, and no value', () => {
+    const wrong = CONFIG.replace('files:', 'mounts: [[a, b, c, d, e, f, g]]\n  files:')
+      .replace('canary.token01234567890', 'canary-token')
+      .replace('{path: /etc/site,', '{path: /etc/site, permissions: rw,');
+    const run = () => render(`${wrong}---${CLUSTER}`);
+    expect(run).toThrow(InputError);
+    expect(run).toThrow(
+      /^KubeadmConfig site\/worker: no machine could come up with this\n {2}spec\.joinConfiguration\.discovery\.bootstrapToken\.token must .*\n {2}spec\.files\[0\]\.permissions must .*\n {2}spec\.mounts\[0\] must [^\n]*$/,
+    );
+    expect(run).not.toThrow(/canary/);
+  });
+
+  it.each([
+    ['was not given: nothing is said of it', CONFIG, undefined],
+    ['is given: it is looked at, though masked', `${CONFIG}---${CLUSTER}`, /files\[0\]\.encoding is base64/],
+  ])('base64 of a Secret that %s', (_name, manifests, message) => {
+    const run = () => render(manifests.replace('{path: /etc/site,', '{path: /etc/site, encoding: base64,'));
+    if (message === undefined) expect(run).not.toThrow();
+    else expect(run).toThrow(message);
+  });
+
+  it('the size is noted, in plain and compressed', () => {
+    const large = CONFIG.replace('files:', `files:\n  - {path: /a, content: ${'x'.repeat(9000)}}`);
+    expect(source(render(large), 'size')).toMatch(
+      /^\d{5} bytes, \d{3,4} compressed <- published in plain; a Secret allows 1048564$/,
+    );
+    const limited = large.replace(
+      'name: worker,',
+      'name: worker, annotations: {bootstrap.cluster.x-k8s.io/data-limit: "4096"},',
+    );
+    expect(() => render(limited)).toThrow(/data-limit allows 4096, the largest files are \/a 9000/);
   });
 });
 

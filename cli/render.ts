@@ -4,7 +4,8 @@ import { parseArgs } from 'node:util';
 import type { KubeadmConfigSpec } from '../api/kubeadmconfig.ts';
 import { controlPlaneEndpointText } from '../kubeadm/discovery.ts';
 import { ignitionVersionOf } from '../kubeadm/ignition-version.ts';
-import { renderBootstrapData } from '../kubeadm/render.ts';
+import { renderBootstrapData, type RenderInput } from '../kubeadm/render.ts';
+import { requireUsable } from './check.ts';
 import { clusterFacts } from './cluster-facts.ts';
 import { givenSecrets } from './given-secrets.ts';
 import { completeJoin, type JoinOptions } from './join.ts';
@@ -69,6 +70,21 @@ interface Options {
 function render(manifests: Manifests, config: ConfigManifest, options: Options): Rendering {
   const sources: Source[] = [];
   const note: Note = (value, text, from) => void sources.push({ value, text, from });
+  const input = renderInput(manifests, config, { ...options, note });
+  const { value } = renderBootstrapData(input);
+  const machine = machineOf(manifests, config);
+  const isGiven = (secret: string) => manifests.secrets.some(({ metadata }) => metadata.name === secret);
+  const inTheClear = renderInput(manifests, config, { ...options, showSecrets: true, note: () => undefined });
+  requireUsable({ input: inTheClear, config, machine, isGiven }, note);
+  return { data: value, notes: [config.label, ...sourceTable(sources)] };
+}
+
+/** What is rendered, masked unless asked for otherwise. */
+function renderInput(
+  manifests: Manifests,
+  config: ConfigManifest,
+  { note, ...options }: Options & { readonly note: Note },
+): RenderInput {
   const machine = machineOf(manifests, config);
   const cluster = clusterOf(manifests, config, machine);
   const purpose = purposeOf(config, machine, options.purpose);
@@ -78,9 +94,9 @@ function render(manifests: Manifests, config: ConfigManifest, options: Options):
   const facts = clusterFacts(cluster, note);
   const about = { purpose: purpose.value, clusterName: facts.name, showSecrets: options.showSecrets };
   const secrets = givenSecrets(manifests, config, about);
-  sources.push(...secrets.sources);
+  for (const { value, text, from } of secrets.sources) note(value, text, from);
   const spec = options.showSecrets ? config.spec : masked(config.spec);
-  const { value } = renderBootstrapData({
+  return {
     ...secrets,
     purpose: purpose.value,
     spec:
@@ -92,8 +108,7 @@ function render(manifests: Manifests, config: ConfigManifest, options: Options):
     secrets: secrets.values,
     variables: templateVariables(manifests, note),
     ignitionVersion: ignitionVersionOf(config.annotations),
-  });
-  return { data: value, notes: [config.label, ...sourceTable(sources)] };
+  };
 }
 
 type Joining = Omit<JoinOptions, 'endpoint'> & { facts: ReturnType<typeof clusterFacts>; note: Note };

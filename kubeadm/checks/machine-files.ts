@@ -62,8 +62,8 @@ function fromBase64(text: string): Buffer | undefined {
   const digits = text.replaceAll(/[^A-Za-z0-9+/=]/g, '');
   let quad = 0;
   let padding = 0;
-  for (const [index, digit] of [...digits].entries()) {
-    if (digit !== '=') {
+  for (let index = 0; index < digits.length; index++) {
+    if (digits[index] !== '=') {
       padding = 0;
       quad = (quad + 1) % 4;
     } else if (quad >= 2 && quad + ++padding >= 4) {

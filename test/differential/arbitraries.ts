@@ -57,37 +57,58 @@ const path = word.map((name) => `/${name.replaceAll('/', '-')}`);
 const secretKey = (...keys: readonly string[]) =>
   fc.record({ name: fc.constant(CONTENT_SECRET), key: fc.constantFrom(...keys) });
 
+const label = fc
+  .array(fc.constantFrom(...LETTERS), { minLength: 1, maxLength: 8 })
+  .map((characters) => characters.join(''));
+const host = label.map((name) => `${name}.example.org`);
+const address = fc.constantFrom('10.0.0.5', '192.0.2.77', 'fd00::7');
+const word2 = word.map((name) => name.replaceAll('/', '-'));
+const storageFile = (name: string) =>
+  `storage:\n  files:\n    - path: ${name}\n      filesystem: root\n      mode: 0644\n      contents:\n        inline: x\n`;
+
 /** Fields about which the schema does not say all; the first that matches the end of a path counts. */
 const SPECIAL: readonly (readonly [RegExp, Arbitrary<unknown>])[] = [
-  [/bootstrapTokens\[\]\.token$/, token],
-  [/bootstrapToken\.token$/, token],
+  [/(bootstrapTokens\[\]|bootstrapToken)\.token$|\.tlsBootstrapToken$/, token],
+  [/bootstrapTokens\[\]\.usages$/, fc.constantFrom(['authentication'], ['signing', 'authentication'])],
+  [/bootstrapTokens\[\]\.groups\[\]$/, label.map((name) => `system:bootstrappers:${name}`)],
+  [
+    /\.caCertHashes\[\]$/,
+    label.map((name) => `sha256:${Buffer.from(name).toString('hex').padStart(64, '0')}`),
+  ],
+  [/[cC]ertSANs\[\]$/, fc.oneof(host, address)],
+  [/\.?imageRepository$/, label.map((name) => `registry.example.org:5000/${name}`)],
+  [/nodeRegistration\.name$/, fc.oneof(host, fc.constant('{{ ds.meta_data.local_hostname }}'))],
+  [/\.criSocket$/, fc.constantFrom('unix:///run/containerd/containerd.sock', '/var/run/crio/crio.sock')],
+  [/taints\[\]\.(key|value)$/, label],
+  [/taints\[\]\.effect$/, fc.constantFrom('NoSchedule', 'PreferNoSchedule', 'NoExecute')],
+  [
+    /skipPhases\[\]$/,
+    fc.constantFrom('preflight', 'addon/kube-proxy', 'addon/coredns', 'mark-control-plane'),
+  ],
+  [/\.advertiseAddress$/, address],
+  [/external\.endpoints\[\]$/, host.map((name) => `https://${name}:2379`)],
+  [/caCertPath$/, path.map((name) => `${name}.crt`)],
   [/contentFrom\.secret$/, secretKey(...Object.keys(CONTENT))],
   [/passwdFrom\.secret$/, secretKey('password', 'no-newline')],
   [/\.contentFormat$/, fc.constant('Raw')],
-  [/files\[\]\.(path|owner)$/, path],
+  [/files\[\]\.path$/, path],
+  [/files\[\]\.owner$/, word2],
   [/files\[\]\.permissions$/, fc.constantFrom('0644', '0600', '0755', '0400')],
   [/files\[\]\.content$/, lines],
   [/Commands\[\]$/, lines.map((value) => value.trimEnd())],
   [/diskLayout\[\]\.partitionType$/, fc.constantFrom('Linux', 'LVM', '4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709')],
+  [/\.device$/, path],
+  [/filesystems\[\]\.filesystem$/, fc.constantFrom('ext4', 'xfs', 'btrfs', 'vfat')],
+  [/filesystems\[\]\.partition$/, fc.constantFrom('auto', 'any', 'none', '1')],
+  [/^users\[\]\.name$/, word2],
   [/certificateAuthorityData$/, word.map((value) => Buffer.from(value).toString('base64'))],
   [/\.divisor$/, fc.constantFrom('1', '1m', '1Gi')],
   [/Seconds$/, seconds],
-  [/\.device$/, path],
-  [/filesystems\[\]\.filesystem$/, fc.constantFrom('ext4', 'xfs', 'btrfs', 'vfat')],
-  [/(certificatesDir|dataDir|caFile|certFile|keyFile|caCertPath|directory|Path)$/, path],
-  [
-    /(controlPlaneEndpoint|apiServerEndpoint)$/,
-    word.map((host) => `${host.replaceAll(/[^a-z]/g, '')}.example.org:6443`),
-  ],
+  [/(certificatesDir|dataDir|caFile|certFile|keyFile|directory|Path)$/, path],
+  [/(controlPlaneEndpoint|apiServerEndpoint)$/, host.map((name) => `${name}:6443`)],
   [/encryptionAlgorithm$/, fc.constantFrom('ECDSA-P256', 'ECDSA-P384', 'RSA-2048', 'RSA-3072', 'RSA-4096')],
   [/^verbosity$/, fc.integer({ min: -5, max: 20 })],
-  [
-    /additionalConfig$/,
-    path.map(
-      (name) =>
-        `storage:\n  files:\n    - path: ${name}\n      filesystem: root\n      mode: 0644\n      contents:\n        inline: x\n`,
-    ),
-  ],
+  [/additionalConfig$/, path.map(storageFile)],
   [/^(users|diskSetup|mounts|ntp)\b.*[^\]]$|^(ntp|diskSetup|users)\b.*\[\]$|^mounts\[\]\[\]$/, word],
 ];
 

@@ -58,7 +58,12 @@ export const generated: readonly Scenario[] = fc
 function scenarioOf(drawn: Draw, index: number): Scenario {
   const { purpose, minor, patch, ignition } = drawn;
   const owner = purpose === 'init' ? 'control-plane' : purpose;
-  const spec = repaired(structuredClone(drawn.spec) as KubeadmConfigSpec, { purpose, ignition, index });
+  const spec = repaired(structuredClone(drawn.spec) as KubeadmConfigSpec, {
+    purpose,
+    ignition,
+    minor,
+    index,
+  });
   return {
     id: `generated-${String(index).padStart(3, '0')}`,
     owner,

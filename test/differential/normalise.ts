@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a provider did for one scenario, in a form in which two providers can be compared.
+import { gunzipSync } from 'node:zlib';
 import type { Secret } from '../../api/cluster-api.ts';
 import type { Condition, KubeObject } from '../../runtime/object.ts';
 import { certificateFacts } from './certificate-facts.ts';
 import { clusterNameOf, type Manifest } from './objects.ts';
-import { type Json, parsePayload } from './payload.ts';
+import { isGzip, type Json, parsePayload } from './payload.ts';
 import { withPlaceholders } from './placeholders.ts';
 import type { Remains } from './run.ts';
 import type { Scenario } from './scenario.ts';
@@ -81,13 +82,16 @@ function statusOf(config: Manifest) {
 function dataSecret(secret: Secret | undefined, scenario: Scenario, remains: Remains): Json {
   if (secret === undefined) return null;
   const text = (key: string) => Buffer.from(secret.data?.[key] ?? '', 'base64').toString('utf8');
+  const value = Buffer.from(secret.data?.['value'] ?? '', 'base64');
+  const plain = (isGzip(value) ? gunzipSync(value) : value).toString('utf8');
   return {
     type: secret.type ?? null,
     labels: (secret.metadata.labels ?? {}) as Json,
     owners: ownersOf(secret, scenario, remains),
     keys: Object.keys(secret.data ?? {}).sort(),
     format: text('format'),
-    payload: parsePayload(text('format'), text('value'), kubeconfigPaths(scenario)),
+    packed: isGzip(value),
+    payload: parsePayload(text('format'), plain, kubeconfigPaths(scenario)),
   };
 }
 

@@ -37,7 +37,7 @@ const INFRASTRUCTURE = 'infrastructure.cluster.x-k8s.io';
 const CONTROL_PLANE = 'controlplane.cluster.x-k8s.io';
 
 /** A Machine must name an infrastructure machine; nobody looks for it here. */
-const infrastructureRef = (name: string) => ({ apiGroup: INFRASTRUCTURE, kind: 'TSMachine', name });
+const infrastructureRef = (name: string, kind = 'SomeMachine') => ({ apiGroup: INFRASTRUCTURE, kind, name });
 
 /** Clusters that run init have one config each; joins share. */
 export function clusterNameOf({ id, owner, cluster }: Scenario): string {
@@ -144,7 +144,7 @@ export function ownerManifest(scenario: Scenario): Manifest {
   const machine = {
     clusterName,
     ...(version !== undefined && { version }),
-    infrastructureRef: infrastructureRef(id),
+    infrastructureRef: infrastructureRef(id, scenario.infrastructure),
     bootstrap: {
       configRef: { apiGroup: 'bootstrap.cluster.x-k8s.io', kind: KubeadmConfigKind.kind, name: id },
       ...(moved === true && { dataSecretName: id }),

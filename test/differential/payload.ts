@@ -103,7 +103,8 @@ function ignitionUnit(unit: Json): Record<string, Json> {
 function ignitionFile(file: Json, parsed: ReadonlySet<string>): Record<string, Json> {
   const { path, contents, ...rest } = file as Record<string, Json>;
   const { source, ...more } = (contents ?? {}) as Record<string, Json>;
-  const bytes = dataURL(textOf(source));
+  const data = dataURL(textOf(source));
+  const bytes = more['compression'] === 'gzip' && data !== undefined ? gunzipSync(data) : data;
   const seen = bytes === undefined ? (source ?? null) : fileContent(textOf(path), bytes, parsed);
   return { path: path ?? null, ...rest, contents: { ...more, source: seen } };
 }
@@ -129,6 +130,11 @@ function fileContent(path: string, bytes: Buffer, parsed: ReadonlySet<string>): 
   if (!Buffer.from(text).equals(bytes)) return { base64: bytes.toString('base64') };
   if (COMMENTED_FILES.has(path)) return withoutComments(text);
   return parsed.has(path) ? { documents: documentsOf(text) } : text;
+}
+
+/** Whether the bytes begin as a gzip stream does. */
+export function isGzip(bytes: Buffer): boolean {
+  return bytes[0] === 0x1f && bytes[1] === 0x8b;
 }
 
 /** YAML documents in their order; an empty one, from a separator with nothing after it, counts for nothing. */

@@ -10,6 +10,7 @@ import type { KubeadmConfigSpec } from '../../api/kubeadmconfig.ts';
 export interface Purpose {
   readonly purpose: 'init' | 'control-plane' | 'worker' | 'pool';
   readonly ignition: boolean;
+  readonly minor: number;
   /** Makes tokens differ: they are Secrets of one workload cluster. */
   readonly index: number;
 }
@@ -23,7 +24,7 @@ export function repaired(spec: KubeadmConfigSpec, facts: Purpose): KubeadmConfig
 }
 
 function repairKubeadm(spec: KubeadmConfigSpec, facts: Purpose): void {
-  repairInit(spec);
+  repairInit(spec, facts);
   if (spec.joinConfiguration !== undefined) repairJoin(spec.joinConfiguration, facts);
   if (Object.keys(spec.joinConfiguration ?? {}).length === 0) delete spec.joinConfiguration;
 }
@@ -35,11 +36,18 @@ function repairMachine(spec: KubeadmConfigSpec, ignition: boolean): void {
   if (spec.diskSetup !== undefined) repairDisks(spec.diskSetup, ignition);
 }
 
-function repairInit({ clusterConfiguration, initConfiguration }: KubeadmConfigSpec): void {
-  const etcd = clusterConfiguration?.etcd;
-  if (etcd?.local !== undefined) delete etcd.external;
-  for (const token of initConfiguration?.bootstrapTokens ?? [])
-    if (token.expires !== undefined) delete token.ttlSeconds;
+/** The kubeadm that first knows ECDSA-P384. */
+const P384_MINOR = 34;
+
+function repairInit(
+  { clusterConfiguration, initConfiguration }: KubeadmConfigSpec,
+  { minor }: Purpose,
+): void {
+  if (clusterConfiguration?.etcd?.local !== undefined) delete clusterConfiguration.etcd.external;
+  if (clusterConfiguration?.encryptionAlgorithm === 'ECDSA-P384' && minor < P384_MINOR)
+    clusterConfiguration.encryptionAlgorithm = 'ECDSA-P256';
+  // No kubeadm takes it.
+  for (const token of initConfiguration?.bootstrapTokens ?? []) delete token.expires;
 }
 
 function repairJoin(join: JoinConfiguration, { purpose, index }: Purpose): void {
@@ -49,16 +57,25 @@ function repairJoin(join: JoinConfiguration, { purpose, index }: Purpose): void 
   else repairDiscovery(join.discovery, index);
 }
 
-function repairDiscovery({ file, bootstrapToken }: Discovery = {}, index: number): void {
-  const user = file?.kubeConfig?.user;
+function repairDiscovery(discovery: Discovery | undefined, index: number): void {
+  if (discovery === undefined) return;
+  if (discovery.file !== undefined && discovery.bootstrapToken !== undefined)
+    delete discovery[index % 2 === 0 ? 'file' : 'bootstrapToken'];
+  const user = discovery.file?.kubeConfig?.user;
   if (user?.exec !== undefined) delete user.authProvider;
-  if (bootstrapToken?.token === undefined) return;
-  bootstrapToken.token = `gen${String(index).padStart(3, '0')}${bootstrapToken.token.slice(6)}`;
+  repairToken(discovery.bootstrapToken, index);
+}
+
+function repairToken(discovery: Discovery['bootstrapToken'], index: number): void {
+  if (discovery?.token === undefined) return;
+  discovery.token = `gen${String(index).padStart(3, '0')}${discovery.token.slice(6)}`;
 }
 
 /** Content as its encoding says, and in one place. */
 function repairFile(file: File, ignition: boolean): void {
   if (file.contentFrom !== undefined) delete file.content;
+  // What is packed is no text, and has to be in base64.
+  if (file.encoding === 'gzip') file.encoding = 'gzip+base64';
   if (file.content === undefined || (ignition && file.encoding !== 'base64')) delete file.encoding;
   // The stock provider refuses Ignition files without permissions.
   if (ignition) file.permissions ??= '0644';

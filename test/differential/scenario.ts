@@ -70,6 +70,8 @@ export interface Scenario {
   readonly moved?: boolean;
   /** The data Secret was made before, and the status says so; `lost`: only the status does. */
   readonly created?: 'there' | 'lost';
+  /** Kind of the infrastructure machine; default one that we know nothing of. */
+  readonly infrastructure?: string;
   readonly tokens?: readonly GivenToken[];
 }
 

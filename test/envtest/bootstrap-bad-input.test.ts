@@ -40,14 +40,18 @@ beforeAll(async () => {
   });
   provider = await startBootstrap(environment, { flags: ['--log-level=debug'] });
   await Promise.all(
-    MISTAKES.map(async ({ what, cluster, config, before }) => {
+    MISTAKES.map(async ({ what, cluster, before }) => {
       const namespace = await environment.namespace('bad');
       const place = { environment, namespace };
       await createCluster(environment, { namespace, name: CLUSTER, ...cluster });
       await before?.(place);
-      await createConfig(environment, { namespace, name: CONFIG, cluster: CLUSTER, ...config });
       places.set(what, place);
     }),
+  );
+  await Promise.all(
+    MISTAKES.map(({ what, config }) =>
+      createConfig(environment, { ...placeOf(what), name: CONFIG, cluster: CLUSTER, ...config }),
+    ),
   );
   racing = await environment.namespace('race');
   await createCluster(environment, { namespace: racing, name: CLUSTER, initialized: false });
@@ -74,7 +78,7 @@ describe('what it says', () => {
     const { namespace } = placeOf(what);
     const config = configOf(what);
     const seen = async () => spelled(await config.condition(condition), namespace);
-    await expect.poll(seen, soon).toMatch(says);
+    await expect.poll(seen, { timeout: 20_000, interval: 200 }).toMatch(says);
     // People look at Ready first, and core shows it on the Machine (BC-7).
     const message = (await seen()).replace(/^\w+ \w+: /, '');
     expect(spelled(await config.condition('Ready'), namespace)).toContain(message);

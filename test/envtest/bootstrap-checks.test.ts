@@ -11,6 +11,7 @@ import { NodeKind } from '../../api/kinds.ts';
 import { type APIServer, startAPIServer } from '../../hack/stack/api-server.ts';
 import { stack as findStack, type Stack } from '../../hack/stack/build.ts';
 import { debianConsumers } from '../../hack/stack/debian-packages.ts';
+import { compactIgnition } from '../../kubeadm/ignition/compact.ts';
 import { machineContents, renderBootstrapData } from '../../kubeadm/render.ts';
 import { createClient, loadKubeConfig } from '../../runtime/client.ts';
 import {
@@ -94,6 +95,19 @@ describe.skipIf(reason !== undefined)('cloud-init', () => {
 
   it('reads every document that we let pass', async () => {
     expect(await lost(RIGHT)).toEqual([]);
+  });
+});
+
+describe.skipIf(reason !== undefined)('Ignition', () => {
+  it('reads packed contents as it reads plain ones', async () => {
+    if ('reason' in readers) throw new Error(readers.reason);
+    const spec = { format: 'ignition' as const, files: [{ path: '/a', content: 'a\n'.repeat(5000) }] };
+    const input = inputOf({ purpose: 'worker-join', spec });
+    const { value } = renderBootstrapData({ ...input, ignitionVersion: '3.3.0' });
+    const packed = compactIgnition(value);
+    expect(packed.length).toBeLessThan(value.length / 2);
+    const verdicts = await readers.ignitionValidate([value, packed]);
+    expect(verdicts).toEqual([{ problems: [] }, { problems: [] }]);
   });
 });
 

@@ -54,7 +54,6 @@ const PLAIN: Readonly<Record<string, File>> = {
 /** What only cloud-init takes. */
 const CLOUD_INIT: Readonly<Record<string, File>> = {
   gzip: { path, encoding: 'gzip+base64', content: base64(gzipSync('unpacked\n')) },
-  'gzip-raw': { path, encoding: 'gzip', content: 'not really packed\n' },
   jinja: { path, content: 'address={{ ds.meta_data.local_ipv4 }}\n' },
 };
 

@@ -7,18 +7,6 @@ import { nodeRegistration, timeouts, TOKEN } from './specs.ts';
 
 const PARTS: Readonly<Record<string, InitConfiguration>> = {
   'token-ttl': { bootstrapTokens: [{ token: TOKEN, ttlSeconds: 0 }] },
-  'token-expires': { bootstrapTokens: [{ token: TOKEN, expires: '2030-01-01T00:00:00Z' }] },
-  'token-expires-with-offset': { bootstrapTokens: [{ token: TOKEN, expires: '2030-01-01T02:00:00+02:00' }] },
-  'token-words': {
-    bootstrapTokens: [
-      {
-        token: TOKEN,
-        description: 'a: b # c',
-        usages: ['signing', 'authentication'],
-        groups: ['system:bootstrappers:a'],
-      },
-    ],
-  },
   'node-registration': { nodeRegistration: nodeRegistration() },
   'endpoint-address': { localAPIEndpoint: { advertiseAddress: '{{ ds.meta_data.local_ipv4 }}' } },
   'endpoint-port': { localAPIEndpoint: { bindPort: 443 } },
