@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Secrets that a person gave, masked unless asked for before anything is rendered from them: what is not there cannot leak.
+import { gzipSync } from 'node:zlib';
 import type { Secret } from '../api/cluster-api.ts';
 import {
   certificateFiles,
@@ -47,7 +48,7 @@ export function givenSecrets(
   const caSlot = slots.find(({ purpose }) => purpose === 'ca');
   const ca = caSlot && find(caSlot.secretName);
   return {
-    values: ({ name, key }) => valueOf(find(name), { name, key }, options),
+    values: ({ name, key }) => valueOf(find(name), { name, key, config, ...options }),
     certificateFiles: options.purpose === 'worker-join' ? [] : certificateFiles(pairs, slots),
     clusterCA:
       ca === undefined || caSlot === undefined ? undefined : readKeyPair(caSlot, ca.data ?? {}).certificate,
@@ -92,14 +93,27 @@ function certificateSource(
   return { value, text: showSecrets ? 'as it is' : 'its key is masked', from: `Secret ${secretName}` };
 }
 
-function valueOf(
-  secret: Secret | undefined,
-  ref: { readonly name: string; readonly key: string },
-  { showSecrets }: SecretsOptions,
-): string | undefined {
-  const encoded = secret?.data?.[ref.key];
+interface Wanted extends SecretsOptions {
+  readonly name: string;
+  readonly key: string;
+  readonly config: ConfigManifest;
+}
+
+function valueOf(secret: Secret | undefined, wanted: Wanted): string | undefined {
+  const encoded = secret?.data?.[wanted.key];
   // Given and without that key is a mistake that the machine would meet, too.
   if (secret !== undefined && encoded === undefined) return undefined;
-  if (!showSecrets || encoded === undefined) return `(key ${ref.key} of Secret ${ref.name})`;
+  if (!wanted.showSecrets || encoded === undefined) return maskOf(wanted);
   return Buffer.from(encoded, 'base64').toString('utf8');
+}
+
+/** In the encoding that the file promises, or it could not be rendered. */
+function maskOf({ name, key, config }: Wanted): string {
+  const mask = Buffer.from(`(key ${key} of Secret ${name})`);
+  const file = config.spec.files?.find(({ contentFrom }) => {
+    const source = contentFrom?.secret;
+    return source?.name === name && source.key === key;
+  });
+  if (file?.encoding === 'gzip+base64') return gzipSync(mask).toString('base64');
+  return mask.toString(file?.encoding === 'base64' ? 'base64' : 'utf8');
 }

@@ -82,6 +82,15 @@ describe('render', () => {
       expect(shown).toContain(canary);
   });
 
+  it.each([
+    ['base64', 'ignition', '"/etc/site"'],
+    ['gzip+base64', 'cloud-config', 'encoding: "gzip+base64"'],
+  ])('masks a file that is %s in that encoding, for %s', (encoding, format, shown) => {
+    const file = `path: /etc/site, encoding: ${encoding},`;
+    const manifests = CONFIG.replace('path: /etc/site,', file).replace('spec:', `spec:\n  format: ${format}`);
+    expect(render(manifests).data).toContain(shown);
+  });
+
   it('does without anything but the configuration', () => {
     const rendering = render(CONFIG);
     expect(source(rendering, 'cluster name')).toContain('a placeholder: give the Cluster with --cluster');

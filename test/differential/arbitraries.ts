@@ -98,7 +98,7 @@ const SPECIAL: readonly (readonly [RegExp, Arbitrary<unknown>])[] = [
   [/Commands\[\]$/, lines.map((value) => value.trimEnd())],
   [/diskLayout\[\]\.partitionType$/, fc.constantFrom('Linux', 'LVM', '4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709')],
   [/\.device$/, path],
-  [/filesystems\[\]\.filesystem$/, fc.constantFrom('ext4', 'xfs', 'btrfs', 'vfat')],
+  [/filesystems\[\]\.filesystem$/, fc.constantFrom('ext4', 'xfs', 'btrfs')],
   [/filesystems\[\]\.partition$/, fc.constantFrom('auto', 'any', 'none', '1')],
   [/^users\[\]\.name$/, word2],
   [/certificateAuthorityData$/, word.map((value) => Buffer.from(value).toString('base64'))],

@@ -123,7 +123,7 @@ function repairFormat(spec: KubeadmConfigSpec, ignition: boolean): void {
   if (!ignition) return void delete spec.ignition;
   delete spec.bootCommands;
   const mounts = spec.mounts?.map(([what = '', where = '', ...rest]) => [what, `/${where}`, ...rest]);
-  if (mounts !== undefined) spec.mounts = mounts;
+  if (mounts !== undefined) spec.mounts = uniqueBy(mounts, ([, where]) => where);
 }
 
 function uniqueBy<T>(items: readonly T[], key: (item: T) => unknown): T[] {
