@@ -54,6 +54,16 @@ it('keeps the client, looks at the Secret once a minute, and makes a new client 
   expect(clientFrom).toHaveBeenCalledTimes(2);
 });
 
+it('follows a watch on the Secret at once', async () => {
+  const { state, workloads, clientFrom } = setup(encoded('one'));
+  const first = await workloads.connect(ctx, cluster, '1');
+  expect(await workloads.connect(ctx, cluster, '1')).toBe(first);
+  Object.assign(state, { data: encoded('two'), resourceVersion: '10' });
+  expect(await workloads.connect(ctx, cluster, '10')).not.toBe(first);
+  await workloads.connect(ctx, cluster, '2'); // The watch of another is behind.
+  expect([state.reads, clientFrom.mock.calls.length]).toEqual([2, 2]);
+});
+
 it('forgets the client of a cluster that nobody asks for any more', async () => {
   const { workloads, clientFrom, advance } = setup(encoded('one'));
   await workloads.connect(ctx, cluster);

@@ -5,6 +5,7 @@ import type { Client } from '../runtime/client.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Ctx } from '../runtime/context.ts';
 import { errorMessage, TerminalError } from '../runtime/errors.ts';
+import { compareResourceVersions } from '../runtime/informer-store.ts';
 
 /** A Cluster by name, as the owner of a workload cluster's API. */
 export interface ClusterName {
@@ -16,9 +17,10 @@ export interface ClusterName {
 export interface WorkloadClusters {
   /**
    * `undefined` while the Secret does not exist yet. Throws TerminalError(KubeconfigInvalid) naming the Secret and the key when
-   * it cannot be used. The content never reaches a message.
+   * it cannot be used. The content never reaches a message. `watched` is the Secret's resourceVersion where a watch knows it: what
+   * was read before that is read again at once.
    */
-  connect(ctx: Ctx, cluster: ClusterName): Promise<Client | undefined>;
+  connect(ctx: Ctx, cluster: ClusterName, watched?: string): Promise<Client | undefined>;
 }
 
 interface Entry {
@@ -49,12 +51,12 @@ export function createWorkloadClusters(deps: {
 }): WorkloadClusters {
   const entries = new Map<string, Entry>();
   return {
-    async connect(ctx, cluster) {
+    async connect(ctx, cluster, watched) {
       const key = `${cluster.namespace}/${cluster.clusterName}`;
       const nowMs = deps.clock.now().getTime();
       const known = entries.get(key);
       // The clock may have been set back: then the age says nothing, and looking again is right.
-      if (known !== undefined && Math.abs(nowMs - known.checkedAt) < recheckMs(known)) {
+      if (known !== undefined && isRecent(known, nowMs) && !isOlder(known, watched)) {
         known.usedAt = nowMs;
         return known.client;
       }
@@ -90,8 +92,12 @@ export function createWorkloadClusters(deps: {
   }
 }
 
-function recheckMs({ client }: Entry): number {
-  return client === undefined ? RECHECK_ABSENT_MS : RECHECK_MS;
+function isRecent({ client, checkedAt }: Entry, nowMs: number): boolean {
+  return Math.abs(nowMs - checkedAt) < (client === undefined ? RECHECK_ABSENT_MS : RECHECK_MS);
+}
+
+function isOlder({ resourceVersion }: Entry, watched: string | undefined): boolean {
+  return watched !== undefined && compareResourceVersions(resourceVersion, watched) < 0;
 }
 
 /** Which Secret, what is wrong, the way out. */

@@ -8,9 +8,10 @@ import { CLUSTER_NAME_LABEL, TOKEN_ID_ANNOTATION } from '../../api/labels.ts';
 import { isSameData, type PublishedData } from '../../kubeadm/size.ts';
 import type { Client } from '../../runtime/client.ts';
 import type { Ctx } from '../../runtime/context.ts';
-import { isAlreadyExists, TerminalError } from '../../runtime/errors.ts';
+import { isAlreadyExists, TerminalError, type TransientError } from '../../runtime/errors.ts';
 import type { Cache } from '../../runtime/informer.ts';
 import { type KubeObject, nameOf, type ObjectName, type OwnerReference } from '../../runtime/object.ts';
+import { lookAgain } from './secret-reader.ts';
 
 /** Type of every Secret that providers make for a cluster. */
 export const CLUSTER_SECRET_TYPE = 'cluster.x-k8s.io/secret';
@@ -72,14 +73,13 @@ function isOurs(secret: KubeObject, config: KubeadmConfig): boolean {
   return controllerOf(secret)?.uid === config.metadata.uid;
 }
 
-/** A KubeadmConfig of an earlier life (a restored backup) gives way, another kind does not. */
-function refuseForeign(secret: KubeObject): void {
+/** Throws when another kind controls the Secret; a KubeadmConfig of an earlier life (a restored backup) gives way (6.2.3). */
+export function refuseForeign(secret: KubeObject): void {
   const controller = controllerOf(secret);
   if (controller === undefined || controller.kind === KubeadmConfigKind.kind) return;
-  throw new TerminalError(
-    BootstrapReason.NotAvailable,
-    `Secret ${pathOf(nameOf(secret))} is controlled by ${controller.kind} ${controller.name}: ` +
-      'delete the Secret, or name the KubeadmConfig differently',
+  throw inTheWay(
+    secret,
+    `is controlled by ${controller.kind} ${controller.name}: delete the Secret, or name the KubeadmConfig differently`,
   );
 }
 
@@ -98,11 +98,18 @@ function refuseOthers(cache: Cache, secret: KubeObject): void {
 /** Somebody keeps something else under this name: to overwrite it would lose that. */
 function refuseOtherType(secret: Secret): void {
   if (secret.type === CLUSTER_SECRET_TYPE) return;
-  throw new TerminalError(
-    BootstrapReason.NotAvailable,
-    `Secret ${pathOf(nameOf(secret))} has the type ${secret.type ?? 'Opaque'}, so it holds no bootstrap data: ` +
+  throw inTheWay(
+    secret,
+    `has the type ${secret.type ?? 'Opaque'}, so it holds no bootstrap data: ` +
       'delete the Secret, or name the KubeadmConfig differently',
   );
+}
+
+/** The watch tells when a Secret with the cluster's label goes; the others have to be looked at. */
+function inTheWay(secret: KubeObject, why: string): TerminalError | TransientError {
+  const message = `Secret ${pathOf(nameOf(secret))} ${why}`;
+  const error = new TerminalError(BootstrapReason.NotAvailable, message);
+  return secret.metadata.labels?.[CLUSTER_NAME_LABEL] === undefined ? lookAgain(error) : error;
 }
 
 async function bringUpToDate(

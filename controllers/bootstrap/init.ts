@@ -17,7 +17,6 @@ import {
   recordSpec,
   render,
   reportData,
-  SECRET_POLL_MS,
   storeData,
 } from './publish.ts';
 import {
@@ -27,6 +26,7 @@ import {
   endpointOf,
   isControlPlaneInitialized,
 } from './scope.ts';
+import { SECRET_POLL_MS } from './secret-reader.ts';
 
 /** The events of Machines and of the lock wake who waits; this is for the ones that a watch missed. */
 const LOCK_POLL_MS = 30_000;

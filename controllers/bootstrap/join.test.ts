@@ -416,6 +416,17 @@ describe('a control plane machine that joins (6.4)', () => {
     expect(JSON.stringify(world.read('cp2'))).not.toMatch(/canary|Y2FuYXJ5/);
   });
 
+  it("a user's certificate that is malformed and without the label: looked at again, since nobody tells", async () => {
+    world.secret('c1-ca', {}, { 'tls.key': 'Y2FuYXJ5' });
+    world.machine('cp2', { controlPlane: true });
+    await expect(world.reconcile('cp2')).rejects.toMatchObject({
+      name: 'TransientError',
+      retryAfterMs: 30_000,
+    });
+    const message = expect.stringMatching(/^Secret c1-ca data\["tls.crt"\]: is missing/) as string;
+    expect(world.condition('cp2', 'CertificatesAvailable')).toMatchObject({ status: 'Unknown', message });
+  });
+
   it('certificates that a user made without the label of the cluster are found', async () => {
     await world.certificate('ca', { labels: {} });
     world.machine('cp2', { controlPlane: true });

@@ -25,12 +25,12 @@ import {
   recordSpec,
   render,
   reportData,
-  SECRET_POLL_MS,
   storeData,
   tokenOf,
 } from './publish.ts';
 import { missingExternal, waitingForCertificate } from './missing-certificate.ts';
 import { type BootstrapScope, clusterText, endpointOf, ownerText } from './scope.ts';
+import { SECRET_POLL_MS } from './secret-reader.ts';
 import { ensureToken } from './token-store.ts';
 import { callWorkload } from './workload-call.ts';
 

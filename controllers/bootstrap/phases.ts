@@ -3,11 +3,12 @@
 import { BootstrapReason } from '../../api/bootstrap-conditions.ts';
 import { SecretKind } from '../../api/kinds.ts';
 import { hold, next, type Step } from '../../contract/phases.ts';
+import { secretsOf } from '../../kubeadm/files.ts';
 import { InputError } from '../../kubeadm/input-error.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import { TerminalError } from '../../runtime/errors.ts';
 import { keyOf, nameOf } from '../../runtime/object.ts';
-import { adoptDataSecret } from './data-secret.ts';
+import { adoptDataSecret, refuseForeign } from './data-secret.ts';
 import { initPhases } from './init.ts';
 import { joinPhases } from './join.ts';
 import type { BootstrapPhase, PhaseDeps } from './publish.ts';
@@ -19,7 +20,9 @@ import {
   isControlPlaneInitialized,
   isCreated,
 } from './scope.ts';
+import { lookAgain } from './secret-reader.ts';
 import { troubleWith } from './secret-values.ts';
+import { CLUSTER_SECRETS } from './watches.ts';
 
 /** The phases for what the scope is in. */
 export function phasesFor(scope: BootstrapScope, deps: PhaseDeps): readonly BootstrapPhase[] {
@@ -28,7 +31,7 @@ export function phasesFor(scope: BootstrapScope, deps: PhaseDeps): readonly Boot
     { name: 'waitForClusterInfrastructure', role: 'acts', run: (_ctx, one) => waitForInfrastructure(one) },
     { name: 'removeInitLock', role: 'acts', run: (ctx, one) => removeInitLock(ctx, one, deps) },
   ];
-  return [...gates, ...work(scope, deps)].map(explained);
+  return [...gates, ...work(scope, deps)].map((phase) => explained(phase, deps));
 }
 
 function work(scope: BootstrapScope, deps: PhaseDeps): readonly BootstrapPhase[] {
@@ -36,27 +39,39 @@ function work(scope: BootstrapScope, deps: PhaseDeps): readonly BootstrapPhase[]
   return isControlPlaneInitialized(scope.cluster) ? joinPhases(deps) : initPhases(deps);
 }
 
-/** Bad input is nothing to try again soon: a person has to change it, and the change wakes us. */
-function explained(phase: BootstrapPhase): BootstrapPhase {
+/** Bad input is nothing to try again soon: a person has to change it, and the change wakes us, unless nobody tells us of it. */
+function explained(phase: BootstrapPhase, deps: PhaseDeps): BootstrapPhase {
   return {
     ...phase,
     run: async (ctx, scope) => {
       try {
         return await phase.run(ctx, scope);
       } catch (error) {
-        if (!(error instanceof InputError)) throw error;
-        throw new TerminalError(BootstrapReason.NotAvailable, troubleWith(error.field) + error.message);
+        const told = error instanceof InputError ? inWords(error) : error;
+        throw told instanceof TerminalError && usesUnwatched(scope, deps) ? lookAgain(told) : told;
       }
     },
   };
 }
 
+function inWords({ field, message }: InputError): TerminalError {
+  return new TerminalError(BootstrapReason.NotAvailable, troubleWith(field) + message);
+}
+
+/** A user's own Secrets need not have the cluster's label. */
+function usesUnwatched({ object, owner, cluster }: BootstrapScope, { secrets }: PhaseDeps): boolean {
+  const named = secretsOf(object.spec ?? {}).map(({ name }) => name);
+  const ofCluster = CLUSTER_SECRETS.map((suffix) => `${cluster.metadata.name}-${suffix}`);
+  return [...named, ...ofCluster].some((name) => secrets.isUnwatched({ namespace: owner.namespace, name }));
+}
+
 /** Garbage collection and moves go by the owner (6.2.3). The watch knows the Secrets of the cluster, so that this asks nobody. */
 async function adoptSecret(ctx: Ctx, { object, owner }: BootstrapScope, deps: PhaseDeps): Promise<Step> {
-  // Before there are data of ours, a Secret of that name is somebody else's, or storeData finds out.
-  if (!isCreated(object) && owner.dataSecretName === undefined) return next();
   const secret = deps.cache.peek(SecretKind, { ...nameOf(object), name: dataSecretName(object) });
-  if (secret !== undefined) await adoptDataSecret(ctx, deps, { config: object, secret });
+  if (secret === undefined) return next();
+  // Before there are data of ours, nothing is ours to adopt: what is in the way is found before a token is made, or by storeData.
+  if (!isCreated(object) && owner.dataSecretName === undefined) refuseForeign(secret);
+  else await adoptDataSecret(ctx, deps, { config: object, secret });
   return next();
 }
 

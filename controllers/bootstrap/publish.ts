@@ -27,7 +27,7 @@ import {
   ownerText,
   purposeOf,
 } from './scope.ts';
-import type { SecretReader } from './secret-reader.ts';
+import { SECRET_POLL_MS, type SecretReader } from './secret-reader.ts';
 import { readSecretValues } from './secret-values.ts';
 
 /** What phases need of the management cluster, and of workload clusters. */
@@ -49,9 +49,6 @@ export interface PhaseDeps {
 
 /** A phase of this controller. */
 export type BootstrapPhase = Phase<BootstrapScope>;
-
-/** A Secret without the cluster's label is not watched: look again now and then. */
-export const SECRET_POLL_MS = 30_000;
 
 /** Reads what files and users take from Secrets, and what templates know (KB-20, KB-20b). */
 export async function readInputs(scope: BootstrapScope, deps: PhaseDeps): Promise<Step> {

@@ -2,7 +2,7 @@
 // Drives one KubeadmConfig to its bootstrap data. Phases live in phases.ts, init.ts, join.ts and refresh.ts, conditions in
 // conditions.ts, what wakes it in watches.ts.
 import type { Cluster } from '../../api/cluster-api.ts';
-import { ClusterKind, KubeadmConfigKind } from '../../api/kinds.ts';
+import { ClusterKind, KubeadmConfigKind, SecretKind } from '../../api/kinds.ts';
 import { pausedMessage } from '../../contract/paused.ts';
 import { runPhases } from '../../contract/phases.ts';
 import { reportPaused } from '../../contract/report-paused.ts';
@@ -13,7 +13,7 @@ import type { Client } from '../../runtime/client.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import type { Reconcile } from '../../runtime/controller.ts';
-import { isConflict } from '../../runtime/errors.ts';
+import { isConflict, TerminalError } from '../../runtime/errors.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
 import type { Cache } from '../../runtime/informer.ts';
 import { keyOf, nameOf } from '../../runtime/object.ts';
@@ -27,7 +27,7 @@ import { type ConfigOwner, configOwner } from './owners.ts';
 import { phasesFor } from './phases.ts';
 import type { PhaseDeps } from './publish.ts';
 import type { BootstrapScope } from './scope.ts';
-import { createSecretReader } from './secret-reader.ts';
+import { createSecretReader, lookAgain } from './secret-reader.ts';
 import { singleFlight } from './single-flight.ts';
 
 export interface BootstrapDeps {
@@ -112,9 +112,15 @@ function sharedDeps(deps: BootstrapDeps): SharedDeps {
     controlPlaneVersion: controlPlaneVersion(client),
     // Without the signal of the one who asked first: the others must not fail with it.
     connect: (ctx, { owner: { namespace, clusterName } }) =>
-      flight(`${namespace}/${clusterName}`, () =>
-        workloads.connect({ ...ctx, signal: never }, { namespace, clusterName }),
-      ),
+      flight(`${namespace}/${clusterName}`, async () => {
+        const secret = cache.peek(SecretKind, { namespace, name: `${clusterName}-kubeconfig` });
+        const watched = secret?.metadata.resourceVersion;
+        try {
+          return await workloads.connect({ ...ctx, signal: never }, { namespace, clusterName }, watched);
+        } catch (error) {
+          throw watched === undefined && error instanceof TerminalError ? lookAgain(error) : error;
+        }
+      }),
   };
 }
 

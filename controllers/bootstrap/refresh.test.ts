@@ -215,12 +215,17 @@ describe('a Secret of that name which is somebody else’s (6.2.3)', () => {
   };
 
   it.each([
-    ['labelled', { 'cluster.x-k8s.io/cluster-name': 'c1' }],
-    ['unlabelled', {}],
-  ])('%s: an error that names it, and it stays as it was', async (_what, labels) => {
+    ['labelled, which is watched', { 'cluster.x-k8s.io/cluster-name': 'c1' }, { name: 'TerminalError' }, 0],
+    ['unlabelled, which is not', {}, { name: 'TransientError', retryAfterMs: 30_000 }, 1],
+  ])('%s: an error that names it, and it stays as it was', async (_what, labels, error, tokens) => {
     world.secret('w1', { labels, ownerReferences: [machine] }, { value: 'dGhlaXJz' });
     world.machine('w1');
-    await expect(world.reconcile('w1')).rejects.toThrow(/Secret ns\/w1 is controlled by Machine m/);
+    const message =
+      'Secret ns/w1 is controlled by Machine m: delete the Secret, or name the KubeadmConfig differently';
+    await expect(world.reconcile('w1')).rejects.toMatchObject({ ...error, message });
+    expect(world.condition('w1', 'DataSecretAvailable')?.message).toBe(message);
+    // Nobody can know beforehand that a Secret is there which is not watched.
+    expect(world.tokens()).toHaveLength(tokens);
     expect(world.data('w1')).toBe('theirs');
   });
 

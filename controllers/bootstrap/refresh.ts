@@ -9,8 +9,9 @@ import { TransientError } from '../../runtime/errors.ts';
 import { keyOf, type KubeObject } from '../../runtime/object.ts';
 import { tokenID } from './data-secret.ts';
 import { joinPhases } from './join.ts';
-import { type BootstrapPhase, type PhaseDeps, SECRET_POLL_MS, tokenOf } from './publish.ts';
+import { type BootstrapPhase, type PhaseDeps, tokenOf } from './publish.ts';
 import { type BootstrapScope, dataSecretName, isControlPlaneInitialized, ownerText } from './scope.ts';
+import { SECRET_POLL_MS } from './secret-reader.ts';
 import { ensureToken, isRotationDue, refreshToken, type TokenOptions } from './token-store.ts';
 import { callWorkload } from './workload-call.ts';
 

@@ -4,6 +4,7 @@ import type { Secret } from '../../api/cluster-api.ts';
 import { SecretKind } from '../../api/kinds.ts';
 import type { Client } from '../../runtime/client.ts';
 import { type Clock, hasPassed } from '../../runtime/clock.ts';
+import { type TerminalError, TransientError } from '../../runtime/errors.ts';
 import type { Cache } from '../../runtime/informer.ts';
 import { compareResourceVersions } from '../../runtime/informer-store.ts';
 import { keyOf, type ObjectName } from '../../runtime/object.ts';
@@ -16,6 +17,16 @@ export interface SecretReader {
    * may be 5 s old, since nobody tells us of its changes.
    */
   read(name: ObjectName): Promise<Secret | undefined>;
+  /** Whether it was read and no watch will tell that it changes. */
+  isUnwatched(name: ObjectName): boolean;
+}
+
+/** A Secret without the cluster's label is not watched: look again now and then. */
+export const SECRET_POLL_MS = 30_000;
+
+/** The same error, to be looked at again: no watch will tell that the Secret behind it was mended. */
+export function lookAgain({ message }: TerminalError): TransientError {
+  return new TransientError(message, { retryAfterMs: SECRET_POLL_MS });
 }
 
 interface Entry {
@@ -54,6 +65,8 @@ export function createSecretReader(deps: {
       }
       return flight(key, () => fetch(key, name));
     },
+    isUnwatched: (name) =>
+      entries.get(keyOf(name))?.secret !== undefined && cache.peek(SecretKind, name) === undefined,
   };
 
   /** What the watch knows decides, where it knows the Secret; else the age does. */

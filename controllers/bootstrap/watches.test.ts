@@ -204,6 +204,13 @@ describe('a Secret of the cluster', () => {
     expect(woken(SecretKind, { type: 'delete', object: data })).toEqual(['published']);
   });
 
+  it("somebody else's that goes, or changes, where the data are to be wakes who waits to make them", () => {
+    const theirs = secret('waiting');
+    expect(woken(SecretKind, { type: 'delete', object: theirs })).toEqual(['waiting']);
+    expect(update(SecretKind, theirs, secret('waiting', { resourceVersion: '8' }))).toEqual(['waiting']);
+    expect(woken(SecretKind, { type: 'delete', object: secret('c1-other') })).toEqual([]);
+  });
+
   it('a CA that an init of ours makes wakes nobody: all who need it wait for the control plane', () => {
     expect(woken(SecretKind, { type: 'add', object: secret('c1-ca', { ownerReferences: [ours] }) })).toEqual(
       [],

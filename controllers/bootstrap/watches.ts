@@ -125,7 +125,7 @@ function ofCluster({ spec }: Cluster): unknown[] {
 }
 
 /** Certificates and the kubeconfig of a cluster, by the end of their names (KB-30, CP-11). */
-const CLUSTER_SECRETS = ['ca', 'sa', 'proxy', 'etcd', 'apiserver-etcd-client', 'kubeconfig'];
+export const CLUSTER_SECRETS = ['ca', 'sa', 'proxy', 'etcd', 'apiserver-etcd-client', 'kubeconfig'];
 
 function secretEvent(cache: Cache, event: InformerEvent<Secret>): readonly ObjectName[] {
   const { object } = event;
@@ -133,11 +133,13 @@ function secretEvent(cache: Cache, event: InformerEvent<Secret>): readonly Objec
   const controller = controllerOf(event.type === 'update' ? event.previous : object);
   const ofConfig = controller?.kind === KubeadmConfigKind.kind;
   if (ofConfig && isWorthALook(event)) return [{ namespace, name: controller.name }];
-  if (ofConfig || event.type === 'delete') return [];
+  if (ofConfig) return [];
+  const waiting = byCluster(object).flatMap((key) => pending(cache, key));
+  // Somebody else's, where the data are to be (6.2.3).
+  if (event.type === 'delete') return waiting.filter((config) => config.name === name);
   const cluster = object.metadata.labels?.[CLUSTER_NAME_LABEL] ?? '';
   const ofCluster = CLUSTER_SECRETS.some((suffix) => name === `${cluster}-${suffix}`);
-  const waiting = byCluster(object).flatMap((key) => cache.byIndex(KubeadmConfigKind, CLUSTER_INDEX, key));
-  return waiting.filter((config) => !isCreated(config) && (ofCluster || isNamedBy(config, name))).map(nameOf);
+  return waiting.filter((config) => ofCluster || config.name === name || isNamedBy(cache, config, name));
 }
 
 /** Data that somebody deleted, or took from us. That they are there is no news to who has made them. */
@@ -147,7 +149,8 @@ function isWorthALook(event: InformerEvent<Secret>): boolean {
   return !isDeepStrictEqual(before, after);
 }
 
-function isNamedBy({ spec }: KubeadmConfig, secret: string): boolean {
+function isNamedBy(cache: Cache, config: ObjectName, secret: string): boolean {
+  const spec = cache.peek(KubeadmConfigKind, config)?.spec;
   return spec !== undefined && secretsOf(spec).some(({ name }) => name === secret);
 }
 

@@ -4,7 +4,6 @@ import type { Secret } from '../../api/cluster-api.ts';
 import { ClusterKind, ConfigMapKind, KubeadmConfigKind, MachineKind, SecretKind } from '../../api/kinds.ts';
 import { KubeadmControlPlaneKind } from '../../hack/stack/kinds.ts';
 import { pause } from '../../hack/stack/process.ts';
-import { TransientError } from '../../runtime/errors.ts';
 import type { Kind, KubeObject } from '../../runtime/object.ts';
 import { type CertificateSource, certificateSecrets } from './certificates.ts';
 import {
@@ -32,8 +31,9 @@ const SETTLE_MS = 240_000;
 /** No data Secret has come for so long: those that are missing never will. */
 const STUCK_MS = 15_000;
 /** Nothing was written for so long: nothing will be. */
-const QUIET_MS = 3_000;
-const POLL_MS = 500;
+const QUIET_MS = 4_000;
+/** Asking costs the API server as much as some dozens of writes: not often. */
+const POLL_MS = 2_000;
 const AT_ONCE = 16;
 
 /** What is there in the end, by name. */
@@ -164,7 +164,7 @@ async function settled({ client }: World, scenarios: readonly Scenario[]): Promi
   await quiet(versions, { forMs: QUIET_MS, until: () => false });
 }
 
-/** Asks until `until`, or until the answer has been the same for `forMs`. */
+/** Asks until `until`, or until the answer has been the same for `forMs`. A server that is too busy to answer is not quiet. */
 async function quiet(
   ask: () => Promise<string>,
   { forMs, until }: { forMs: number; until: () => boolean },
@@ -173,14 +173,11 @@ async function quiet(
   let last = '';
   let since = Date.now();
   while (Date.now() - since < forMs) {
-    if (Date.now() > deadline) throw new Error(`something still changes after ${SETTLE_MS / 1000} s`);
-    // A server that is too busy to answer is not quiet.
-    const now = await ask().catch((error: unknown) => {
-      if (error instanceof TransientError) return undefined;
-      throw error;
-    });
+    const now = await ask().catch((error: unknown) => `${Date.now()} ${String(error)}`);
     if (until()) return;
-    if (now === undefined || now !== last) [last, since] = [now ?? '', Date.now()];
+    if (now !== last) [last, since] = [now, Date.now()];
+    if (since > deadline)
+      throw new Error(`something still changes after ${SETTLE_MS / 1000} s: ${last.slice(0, 200)}`);
     await pause(POLL_MS);
   }
 }
