@@ -25,6 +25,12 @@ const SECTIONS: readonly Section[] = [
   { title: 'stories on a real API server', command: vitest('envtest'), counts: 'tests' },
   // Its exit code says nothing of speed: writes while idle, instances too many or too few, writes per machine.
   { title: 'bench, the short run', command: ['node', 'bench/main.ts', '--short'], counts: 'one' },
+  // Nor does this one's: requests, second tokens, second writes.
+  {
+    title: 'bench-bootstrap, the short run',
+    command: ['node', 'bench/bootstrap/main.ts', '--sizes=100', '--clusters=5', '--candidates=ours'],
+    counts: 'one',
+  },
 ];
 
 function vitest(project: string): [string, ...string[]] {
