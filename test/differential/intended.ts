@@ -47,8 +47,9 @@ function unparsable(outcome: Outcome): boolean {
 const RENDERING: readonly IntendedDifference[] = [
   {
     id: 'file-content',
-    stock: 'Adds a newline to the end of a file that has none, and cuts several down to one.',
-    ours: 'Writes what is given.',
+    stock:
+      'Cuts several line ends at the end of a file down to one, and changes leading blanks, carriage returns and control characters.',
+    ours: 'Writes what is given; a file without a line end gets one, as with the stock provider.',
     why: 'Keys, tokens and binary-like formats are not text with lines.',
     applies(difference, { scenario }) {
       const [stock, ours] = stringsOf(difference) ?? [];
