@@ -123,7 +123,7 @@ async function explain(error: unknown, demo: Demo | undefined, screen: Screen): 
 
 function serversOf({ management, workload }: Demo): Server[] {
   const { managers, provider, bootstrapProvider, apiServer } = management;
-  const ours = [provider, bootstrapProvider].flatMap((one) => (one === undefined ? [] : [one.server]));
+  const ours = [provider.server, ...(bootstrapProvider === undefined ? [] : [bootstrapProvider.server])];
   return [...ours, ...Object.values(managers.servers), apiServer.process(), workload.process()];
 }
 

@@ -19,8 +19,6 @@ export interface ManagementClusterOptions {
   readonly say?: (line: string) => void;
   /** File of the in-memory backend's instances; two management clusters that share it share one cloud. */
   readonly database?: string;
-  /** Default true. */
-  readonly withProvider?: boolean;
   /** Who serves KubeadmConfig: our bootstrap provider (default), or the stock one. */
   readonly bootstrap?: 'ts-provider' | 'kubeadm';
 }
@@ -29,9 +27,9 @@ export interface ManagementCluster {
   readonly apiServer: APIServer;
   readonly clusterctl: Clusterctl;
   readonly managers: Managers;
-  /** Our infrastructure provider's manager; `undefined` when it was not asked for. */
-  readonly provider: Provider | undefined;
-  /** Our bootstrap provider's manager; `undefined` when the stock one runs, or none was asked for. */
+  /** Our infrastructure provider's manager. */
+  readonly provider: Provider;
+  /** Our bootstrap provider's manager; `undefined` when the stock one runs. */
   readonly bootstrapProvider: Provider | undefined;
   stop(): Promise<void>;
 }
@@ -66,14 +64,12 @@ export async function startManagementCluster(options: ManagementClusterOptions):
     const managers = await startManagers({ stack, apiServer, which, featureGates: FEATURE_GATES });
     owned.push(() => managers.stop());
     say(`managers run: ${which.join(', ')}`);
-    if (options.withProvider === false)
-      return { apiServer, clusterctl, managers, provider: undefined, bootstrapProvider: undefined, stop };
     const provider = await startInfrastructure(options, apiServer);
     owned.push(() => provider.server.stop());
     const bootstrapProvider =
       bootstrap === 'kubeadm' ? undefined : await startProvider({ stack, apiServer, provider: 'bootstrap' });
     if (bootstrapProvider !== undefined) owned.push(() => bootstrapProvider.server.stop());
-    say(`managers of ts-provider run, each under its own service account`);
+    say('managers of ts-provider run, each under its own service account');
     return { apiServer, clusterctl, managers, provider, bootstrapProvider, stop };
   } catch (error) {
     await stop();

@@ -258,7 +258,7 @@ it('after a move the source manager lets go, and the target scales the cluster',
 
 it('clusterctl delete --include-crd removes the provider from the empty source', STORY, async () => {
   const { apiServer, provider, bootstrapProvider } = source.management;
-  await provider?.server.stop();
+  await provider.server.stop();
   await bootstrapProvider?.server.stop();
   const which = ['--infrastructure=ts-provider', '--bootstrap=ts-provider'];
   await clusterctl(source, 'delete', ...which, '--include-crd', '--include-namespace');
@@ -291,7 +291,7 @@ it(
     const which = ['infrastructure', 'bootstrap'].map((type) => `--${type}=ts-provider:${NEXT_VERSION}`);
     await clusterctl(target, 'upgrade', 'apply', ...which);
     // A Deployment would replace its Pod here: the service accounts are new ones.
-    await target.management.provider?.server.stop();
+    await target.management.provider.server.stop();
     await target.management.bootstrapProvider?.server.stop();
     await startOurs(target);
     for (const [label, namespace] of OURS)

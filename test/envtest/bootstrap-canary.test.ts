@@ -19,6 +19,7 @@ import {
   tokensInWorkload,
 } from './bootstrap-objects.ts';
 import { type Environment, startEnvironment } from './harness.ts';
+import { soon } from './machines.ts';
 
 const EventKind: Kind = { apiVersion: 'events.k8s.io/v1', kind: 'Event', plural: 'events', namespaced: true };
 
@@ -150,6 +151,20 @@ function found(text: string, all: readonly string[]): string[] {
   return all.filter((one) => text.includes(one) || text.includes(Buffer.from(one).toString('base64')));
 }
 
+it('data that are made again are told of in an Event', { timeout: 60_000 }, async () => {
+  const { dataSecret, data } = observe(environment, { namespace, name: 'worker' });
+  const before = await dataSecret();
+  await environment.client.delete(SecretKind, { namespace, name: 'worker' });
+  const again = async () => (await dataSecret())?.metadata.uid ?? before?.metadata.uid;
+  await expect.poll(again, soon).not.toBe(before?.metadata.uid);
+  expect(await data()).toBe(decoded(before, 'value'));
+  const reasons = async () =>
+    (await environment.client.list(EventKind, { namespace })).map(
+      (one) => (one as { reason?: string }).reason,
+    );
+  await expect.poll(reasons, soon).toContain('DataSecretLost');
+});
+
 it('the data of the machines hold what was planted', async () => {
   for (const name of GOOD) {
     const data = await observe(environment, { namespace, name }).data();
@@ -172,6 +187,7 @@ it('no log line, no Event, no condition and no metric holds one', { timeout: 60_
   const configs: KubeObject[] = await environment.client.list(KubeadmConfigKind, { namespace });
   const statuses = JSON.stringify(configs.map((one) => (one as { status?: unknown }).status));
   expect([log, metrics, statuses].map((text) => text.length > 1_000)).toEqual([true, true, true]);
+  expect(events).toContain('DataSecretLost');
   expect({
     log: found(log, all),
     metrics: found(metrics, all),

@@ -22,6 +22,7 @@ import {
 } from './bootstrap-objects.ts';
 import { type Environment, startEnvironment } from './harness.ts';
 import { bundleManager } from './manager-bundle.ts';
+import { seeded } from './seeded.ts';
 
 const LIVES = 20;
 const WORKERS = 60;
@@ -269,17 +270,6 @@ function watchHistory({ client }: Environment, where: string): History {
     next: () => new Promise((resolve) => void (waiting = [...waiting, resolve])),
     rewritten: () => [...contents].filter(([, had]) => had.size > 1).map(([name]) => name),
     end: () => abort.abort(),
-  };
-}
-
-/** mulberry32: the same seed gives the same numbers everywhere. */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }
 

@@ -11,6 +11,7 @@ import { systemClock } from '../../runtime/clock.ts';
 import { type BareCluster, bareCluster } from './bare-cluster.ts';
 import { type Environment, startEnvironment } from './harness.ts';
 import { bundleManager } from './manager-bundle.ts';
+import { seeded } from './seeded.ts';
 
 const MACHINES = 100;
 const LIVES = 50;
@@ -177,17 +178,6 @@ function watchWrites({ client }: Environment, namespace: string): Writes {
     count: () => count,
     next: () => new Promise((resolve) => void waiting.push(resolve)),
     end: () => abort.abort(),
-  };
-}
-
-/** mulberry32: the same seed gives the same numbers everywhere. */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }
 
