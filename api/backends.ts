@@ -9,7 +9,10 @@ interface BackendFields {
 }
 
 /** Every backend of the union. A new one is a line here, a member in `machineSpecFields`, and its folder under backends/. */
-const BACKENDS: readonly BackendFields[] = [{ name: 'inMemory', fixed: ['bootDelaySeconds', 'capacity'] }];
+const BACKENDS: readonly BackendFields[] = [
+  { name: 'inMemory', fixed: ['bootDelaySeconds', 'capacity'] },
+  { name: 'host', fixed: ['selector', 'adopt'] },
+];
 
 const names = BACKENDS.map(({ name }) => name).join(', ');
 

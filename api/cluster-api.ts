@@ -93,3 +93,25 @@ export interface Node extends ApiObject {
     nodeInfo?: Record<string, string>;
   };
 }
+
+/** The part of `certificates.k8s.io/v1` CertificateSigningRequest that we read and write. */
+export interface CertificateSigningRequest extends ApiObject {
+  spec: {
+    /** PEM in base64. */
+    request: string;
+    signerName: string;
+    username?: string;
+    groups?: string[];
+    usages?: string[];
+  };
+  status?: {
+    certificate?: string;
+    conditions?: {
+      type: string;
+      status: string;
+      reason?: string;
+      message?: string;
+      lastUpdateTime?: string;
+    }[];
+  };
+}

@@ -2,6 +2,7 @@
 import {
   CLUSTER_API_GROUP,
   type Cluster,
+  type CertificateSigningRequest,
   type ConfigMap,
   type Machine,
   type MachinePool,
@@ -13,6 +14,7 @@ import type { KubeadmConfigTemplate } from './kubeadmconfigtemplate.ts';
 import type { ApiObject } from './meta.ts';
 import type { TSCluster } from './tscluster.ts';
 import type { TSClusterTemplate } from './tsclustertemplate.ts';
+import type { TSHost } from './tshost.ts';
 import type { TSMachine } from './tsmachine.ts';
 import type { TSMachineTemplate } from './tsmachinetemplate.ts';
 
@@ -61,6 +63,9 @@ export const TSMachineTemplateKind: Kind<TSMachineTemplate> = namespaced(
   'tsmachinetemplates',
 );
 
+/** One host of the inventory. */
+export const TSHostKind: Kind<TSHost> = namespaced(OURS, 'TSHost', 'tshosts');
+
 /** The BootstrapConfig, also under the stock kubeadm control plane provider (0.1). */
 export const KubeadmConfigKind: Kind<KubeadmConfig> = namespaced(
   BOOTSTRAP,
@@ -89,6 +94,14 @@ export const SecretKind: Kind<Secret> = namespaced('v1', 'Secret', 'secrets');
 
 /** `v1.ConfigMap`. */
 export const ConfigMapKind: Kind<ConfigMap> = namespaced('v1', 'ConfigMap', 'configmaps');
+
+/** `certificates.k8s.io/v1`, in workload clusters. */
+export const CertificateSigningRequestKind: Kind<CertificateSigningRequest> = {
+  apiVersion: 'certificates.k8s.io/v1',
+  kind: 'CertificateSigningRequest',
+  plural: 'certificatesigningrequests',
+  namespaced: false,
+};
 
 /** `v1.Node`, in workload clusters. */
 export const NodeKind: Kind<Node> = { apiVersion: 'v1', kind: 'Node', plural: 'nodes', namespaced: false };

@@ -47,3 +47,21 @@ export const COMPRESSION_ANNOTATION = 'bootstrap.cluster.x-k8s.io/compression';
  * was interrupted before the data had followed.
  */
 export const TOKEN_ID_ANNOTATION = 'bootstrap.cluster.x-k8s.io/token-id';
+
+/** On a CRD: clusterctl moves its objects, and what they own, though no Cluster owns them (CTL-M2). */
+export const MOVE_HIERARCHY_LABEL = 'clusterctl.cluster.x-k8s.io/move-hierarchy';
+
+/** On a TSHost while somebody has it: it does not go before its machine does. */
+export const TSHOST_FINALIZER = 'tshost.infrastructure.cluster.x-k8s.io';
+
+/**
+ * On a TSHost: gives its machine up without proof that it is gone. The value is the providerID of the machine, so that it cannot hit a
+ * later one. The host stays Quarantined; what was done is recorded as an Event and in the status.
+ */
+export const FORCE_RELEASE_ANNOTATION = 'infrastructure.cluster.x-k8s.io/force-release';
+
+/** On a TSHost that is Quarantined, with any value: clean it and look again. Taken off when that has begun. */
+export const CLEAN_ANNOTATION = 'infrastructure.cluster.x-k8s.io/clean';
+
+/** On a TSHost: hosts with the same value are one pool, of which only so many are cleaned at once. Absent: the pool is the namespace. */
+export const POOL_LABEL = 'infrastructure.cluster.x-k8s.io/pool';

@@ -1,16 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** A providerID taken apart: which backend made the instance, and what the backend calls it. */
-export interface ProviderID {
-  readonly backend: 'inMemory';
-  /** Unique to the instance, never reused. */
-  readonly instanceID: string;
-}
+export type ProviderID =
+  | {
+      readonly backend: 'inMemory';
+      /** Unique to the instance, never reused. */
+      readonly instanceID: string;
+    }
+  | {
+      readonly backend: 'host';
+      readonly namespace: string;
+      readonly host: string;
+      /** The part that is the machine's own: a host is used again, its instances are not (peers 4.7 rule 10). */
+      readonly instanceID: string;
+    };
 
 const IN_MEMORY_SCHEME = 'tsinmemory://';
+const HOST_SCHEME = 'tshost://';
 
 /** Lower case, so that no part of the way can change it (PIT-1). */
 const INSTANCE_ID = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const OBJECT_NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
+const HOST_INSTANCE_ID = /^[0-9a-f]{8}$/;
 
 /**
  * The providerID of an in-memory instance, `tsinmemory://<instance id>`. Both the TSMachine and the Node get it from here
@@ -22,9 +33,31 @@ export function inMemoryProviderID(instanceID: string): string {
   return IN_MEMORY_SCHEME + instanceID;
 }
 
+/**
+ * The providerID of a machine on a host, `tshost://<namespace>/<host>/<instance id>`. Throws a RangeError for names that no object
+ * can have and for an instance id that is not eight hex digits.
+ */
+export function hostProviderID(host: {
+  readonly namespace: string;
+  readonly name: string;
+  readonly instanceID: string;
+}): string {
+  const { namespace, name, instanceID } = host;
+  if (!OBJECT_NAME.test(namespace) || !OBJECT_NAME.test(name) || !HOST_INSTANCE_ID.test(instanceID))
+    throw new RangeError(`"${namespace}/${name}/${instanceID}" does not name a machine on a host`);
+  return `${HOST_SCHEME}${namespace}/${name}/${instanceID}`;
+}
+
 /** The inverse; `undefined` for a providerID that no backend of ours makes. */
 export function parseProviderID(providerID: string): ProviderID | undefined {
+  if (providerID.startsWith(HOST_SCHEME)) return parseHost(providerID.slice(HOST_SCHEME.length));
   if (!providerID.startsWith(IN_MEMORY_SCHEME)) return undefined;
   const instanceID = providerID.slice(IN_MEMORY_SCHEME.length);
   return INSTANCE_ID.test(instanceID) ? { backend: 'inMemory', instanceID } : undefined;
+}
+
+function parseHost(path: string): ProviderID | undefined {
+  const [namespace = '', host = '', instanceID = '', ...rest] = path.split('/');
+  const valid = OBJECT_NAME.test(namespace) && OBJECT_NAME.test(host) && HOST_INSTANCE_ID.test(instanceID);
+  return valid && rest.length === 0 ? { backend: 'host', namespace, host, instanceID } : undefined;
 }

@@ -6,6 +6,7 @@ import {
   type Kind,
   TSClusterKind,
   TSClusterTemplateKind,
+  TSHostKind,
   TSMachineKind,
   TSMachineTemplateKind,
 } from './kinds.ts';
@@ -14,6 +15,7 @@ import { KubeadmConfigTemplateSpecSchema } from './kubeadmconfigtemplate.ts';
 import { BOOTSTRAP_PROVIDER, INFRASTRUCTURE_PROVIDER } from './labels.ts';
 import { TSClusterSpecSchema, TSClusterStatusSchema } from './tscluster.ts';
 import { TSClusterTemplateSpecSchema } from './tsclustertemplate.ts';
+import { TSHostSpecSchema, TSHostStatusSchema } from './tshost.ts';
 import { TSMachineSpecSchema, TSMachineStatusSchema } from './tsmachine.ts';
 import { TSMachineTemplateSpecSchema, TSMachineTemplateStatusSchema } from './tsmachinetemplate.ts';
 
@@ -52,6 +54,8 @@ export interface Resource {
   /** An object without a spec is accepted as it is, nothing is filled in; default false. */
   readonly specMayBeAbsent?: true;
   readonly status?: TSchema;
+  /** No Cluster owns its objects, yet a move takes them along, and the Secrets that they own (CTL-M2). */
+  readonly movesByItself?: true;
   readonly columns: readonly Column[];
 }
 
@@ -159,6 +163,42 @@ export const RESOURCES: readonly Resource[] = [
     description: 'TSClusterTemplate is what a ClusterClass makes TSClusters from.',
     spec: TSClusterTemplateSpecSchema,
     columns: [AGE],
+  },
+  {
+    provider: INFRASTRUCTURE,
+    kind: TSHostKind,
+    description: 'TSHost is one machine that exists and can become a Node of some cluster.',
+    spec: TSHostSpecSchema,
+    status: TSHostStatusSchema,
+    movesByItself: true,
+    columns: [
+      { name: 'State', type: 'string', path: '.status.state', description: 'Where it is in its life' },
+      {
+        name: 'Status',
+        type: 'string',
+        path: '.status.operationalStatus',
+        description: 'Whether it can be worked with',
+      },
+      {
+        name: 'Machine',
+        type: 'string',
+        path: '.spec.claim.machine.name',
+        description: 'The TSMachine that has it',
+      },
+      { name: 'Error', type: 'string', path: '.status.error.reason', description: 'What is wrong with it' },
+      { name: 'Address', type: 'string', path: '.spec.ssh.address', description: 'Its address', wide: true },
+      {
+        name: 'Failure Domain',
+        type: 'string',
+        path: '.spec.failureDomain',
+        description: 'The failure domain that it stands in',
+        wide: true,
+      },
+      { name: 'CPUs', type: 'integer', path: '.status.hardware.cpus', description: 'Processors', wide: true },
+      { name: 'Memory', type: 'string', path: '.status.hardware.memory', description: 'Memory', wide: true },
+      ...STATE_WIDE,
+      AGE,
+    ],
   },
   {
     provider: INFRASTRUCTURE,

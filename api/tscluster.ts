@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Type, { type Static } from 'typebox';
+import { HostClusterSpecSchema, MatchLabelsSchema } from './host.ts';
 import { InMemoryClusterSpecSchema } from './inmemory.ts';
 import {
   type ApiObject,
@@ -45,16 +46,32 @@ export const clusterSpecFields = {
     Type.Object(
       {
         type: Type.Optional(
-          Type.Enum(['External'], {
+          Type.Enum(['External', 'HAProxy'], {
             description:
-              'External (also when absent): somebody else makes the endpoint and writes it here or on the Cluster.',
+              'External (also when absent): somebody else makes the endpoint and writes it here or on the Cluster. ' +
+              'HAProxy: a TSHost of the namespace becomes the load balancer, and its address the endpoint.',
           }),
         ),
+        hostSelector: Type.Optional(
+          Type.Object(
+            { matchLabels: MatchLabelsSchema },
+            { description: 'HAProxy: which TSHosts may become the load balancer.' },
+          ),
+        ),
       },
-      { description: 'Who makes the control plane endpoint.', minProperties: 1 },
+      {
+        description: 'Who makes the control plane endpoint.',
+        minProperties: 1,
+        ...rules({
+          rule: "(has(self.type) && self.type == 'HAProxy') == has(self.hostSelector)",
+          message:
+            'HAProxy needs hostSelector.matchLabels, such as role: load-balancer; other types take none',
+        }),
+      },
     ),
   ),
   inMemory: Type.Optional(InMemoryClusterSpecSchema),
+  hosts: Type.Optional(HostClusterSpecSchema),
 };
 
 /** Core copies the endpoint once and never again (IC-2), and certificates carry it: a later change could only mislead. */
@@ -68,11 +85,22 @@ const fixedEndpoint: ValidationRule = {
   fieldPath: '.controlPlaneEndpoint',
 };
 
+/** The endpoint came from it, and a host may carry it. */
+const fixedLoadBalancer: ValidationRule = {
+  rule:
+    '!has(oldSelf.controlPlaneEndpoint) || !has(oldSelf.controlPlaneEndpoint.host) || ' +
+    "(has(oldSelf.controlPlaneLoadBalancer) && has(oldSelf.controlPlaneLoadBalancer.type) && oldSelf.controlPlaneLoadBalancer.type == 'HAProxy') == " +
+    "(has(self.controlPlaneLoadBalancer) && has(self.controlPlaneLoadBalancer.type) && self.controlPlaneLoadBalancer.type == 'HAProxy')",
+  message:
+    'controlPlaneLoadBalancer.type is fixed once there is an endpoint: make a new Cluster for another one',
+  fieldPath: '.controlPlaneLoadBalancer',
+};
+
 /** Schema of {@link TSClusterSpec}. */
 export const TSClusterSpecSchema = Type.Object(clusterSpecFields, {
   description: 'Settings of every backend that the cluster uses, and who makes its endpoint.',
   default: {},
-  ...rules(fixedEndpoint),
+  ...rules(fixedEndpoint, fixedLoadBalancer),
 });
 
 /** Desired state of the infrastructure that the machines of a cluster share. */

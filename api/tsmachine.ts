@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Type, { type Static } from 'typebox';
 import { exactlyOneBackend, fixedBackend, fixedSettings } from './backends.ts';
+import { HostMachineSpecSchema } from './host.ts';
 import { InMemoryMachineSpecSchema } from './inmemory.ts';
 import {
   type ApiObject,
@@ -57,6 +58,7 @@ export const machineSpecFields = {
   ),
   createIntent: Type.Optional(CreateIntentSchema),
   inMemory: Type.Optional(InMemoryMachineSpecSchema),
+  host: Type.Optional(HostMachineSpecSchema),
 };
 
 const identityRules: readonly ValidationRule[] = [

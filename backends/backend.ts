@@ -11,6 +11,8 @@ import type { Ctx } from '../runtime/context.ts';
 export interface MachineFacts {
   readonly namespace: string;
   readonly name: string;
+  /** Changes with a move to another management cluster, and tells a copy from the original. */
+  readonly uid: string;
   readonly clusterName: string;
   /** The machine carries the control plane label (IM-11). */
   readonly controlPlane: boolean;
@@ -56,9 +58,22 @@ export type Observed =
       readonly addresses: readonly MachineAddress[];
       /** Where the instance really is (IM-3b). */
       readonly failureDomain: string | undefined;
+      /** For `failed`: the reason of the condition, where the backend knows a better one than InstanceFailed. */
+      readonly reason?: string;
       /** One line for people: what it waits for, or why it failed or stopped. */
       readonly message: string;
       /** When it is worth to look again; the controller's default otherwise. */
+      readonly pollMs?: number;
+    };
+
+/** Answer of {@link MachineBackend.create}. */
+export type Created =
+  | { readonly state: 'started' }
+  /** Nothing was made, since there is nothing to make it of yet; the same intent is tried again. */
+  | {
+      readonly state: 'deferred';
+      readonly reason: string;
+      readonly message: string;
       readonly pollMs?: number;
     };
 
@@ -76,7 +91,12 @@ export interface MachineBackend {
   /** Read only. Looks up by providerID where known, else by the intent's client token. */
   observe(ctx: Ctx, machine: MachineFacts): Promise<Observed>;
   /** Starts the machine and returns. Replaying the same intent is harmless and makes nothing new. */
-  create(ctx: Ctx, machine: MachineFacts, intent: CreateIntent, bootstrapData: BootstrapData): Promise<void>;
+  create(
+    ctx: Ctx,
+    machine: MachineFacts,
+    intent: CreateIntent,
+    bootstrapData: BootstrapData,
+  ): Promise<Created>;
   /** Starts the end of the machine, or says how far it is. Needs no bootstrap data and no cluster. */
   destroy(ctx: Ctx, machine: MachineFacts): Promise<Destroyed>;
 }

@@ -317,8 +317,9 @@ function promised(machine: MachineFacts): PromisedMachine {
   return { ...machine, intent: { attempt: 1, clientToken: randomUUID(), requestHash: 'a-hash' } };
 }
 
-function create({ backend, ctx, bootstrapData }: BackendUnderTest, machine: PromisedMachine): Promise<void> {
-  return backend.create(ctx, machine, machine.intent, bootstrapData);
+async function create(t: BackendUnderTest, machine: PromisedMachine): Promise<void> {
+  const created = await t.backend.create(t.ctx, machine, machine.intent, t.bootstrapData);
+  expect(created).toEqual({ state: 'started' });
 }
 
 async function destroyed({ backend, ctx, settle }: BackendUnderTest, machine: MachineFacts): Promise<void> {

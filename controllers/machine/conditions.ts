@@ -72,7 +72,7 @@ function observedVerdict(scope: MachineScope): Verdict {
     case 'stopped':
       return { status: 'False', reason: Reason.InstanceStopped, message: instance.message };
     case 'failed':
-      return { status: 'False', reason: Reason.InstanceFailed, message: instance.message };
+      return { status: 'False', reason: instance.reason ?? Reason.InstanceFailed, message: instance.message };
     case 'pending':
       return { status: 'False', reason: Reason.InstancePending, message: instance.message };
     case 'absent':

@@ -150,7 +150,8 @@ async function createInstance(ctx: Ctx, scope: MachineScope): Promise<Step> {
   const { intent, bootstrapData } = scope.facts;
   if (!isToBeMade(scope) || intent === undefined || bootstrapData === undefined) return next();
   ctx.log.info({ attempt: intent.attempt }, 'Creating instance');
-  await scope.backend.create(ctx, machineFacts(scope), intent, bootstrapData);
+  const created = await scope.backend.create(ctx, machineFacts(scope), intent, bootstrapData);
+  if (created.state === 'deferred') return hold(created.reason, created.message, created.pollMs ?? POLL_MS);
   scope.facts.instance = await scope.backend.observe(ctx, machineFacts(scope));
   return scope.facts.instance.state === 'absent'
     ? hold(Reason.InstanceCreating, 'The instance was asked for and is not visible yet', POLL_MS)

@@ -81,10 +81,11 @@ describe('a TSMachine that is gone although our finalizer was written in time', 
   const lostWhileCreating = () => {
     const { create } = world.backend;
     const lose = async (...call: Parameters<MachineBackend['create']>) => {
-      await create(...call);
+      const created = await create(...call);
       const object = world.tsMachine()!;
       world.api.put({ ...object, metadata: { ...object.metadata, finalizers: [] } });
       world.deleteTSMachine();
+      return created;
     };
     instead({ create: lose });
   };
@@ -112,7 +113,7 @@ describe('a TSMachine that is gone although our finalizer was written in time', 
     'CTL-M5: leaves it alone when the Cluster is %s by then, since it may have moved',
     async (_what, then) => {
       const { create } = world.backend;
-      instead({ create: async (...call) => create(...call).then(then) });
+      instead({ create: async (...call) => create(...call).finally(then) });
       lostWhileCreating();
       instead({ destroy: () => Promise.reject(new Error('the instance lives elsewhere')) });
       await expect(world.reconcile()).rejects.toThrow(/not found/);

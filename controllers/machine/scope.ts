@@ -61,6 +61,7 @@ export function machineFacts({ object, machine, cluster, tsCluster }: MachineSco
   const asked = machine?.spec;
   return {
     ...nameOf(object),
+    uid: object.metadata.uid ?? '',
     clusterName: cluster?.metadata.name ?? asked?.clusterName ?? '',
     controlPlane: machine !== undefined && isControlPlane(machine),
     version: asked?.version,

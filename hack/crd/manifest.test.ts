@@ -40,6 +40,7 @@ describe('crdManifest', () => {
       expect(crd.metadata.labels).toEqual({
         'cluster.x-k8s.io/provider': `${folder}-ts-provider`,
         'cluster.x-k8s.io/v1beta2': version,
+        ...(resource.kind.kind === 'TSHost' && { 'clusterctl.cluster.x-k8s.io/move-hierarchy': '' }),
       });
       expect(crd.spec.names.listKind).toBe(`${crd.spec.names.kind}List`);
       expect(crd.spec.scope).toBe('Namespaced');

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes one CustomResourceDefinition as YAML, and the list of all of them.
 import { stringify } from 'yaml';
-import { CONTRACT_LABEL, PROVIDER_LABEL } from '../../api/labels.ts';
+import { CONTRACT_LABEL, MOVE_HIERARCHY_LABEL, PROVIDER_LABEL } from '../../api/labels.ts';
 import type { Column, Resource } from '../../api/resources.ts';
 import { type JSONSchema, toOpenAPI } from './open-api.ts';
 
@@ -24,7 +24,11 @@ export function crdManifest(resource: Resource): string {
     metadata: {
       // Core computes this name, it does not look it up (GEN-7).
       name: `${plural}.${group}`,
-      labels: { [PROVIDER_LABEL]: resource.provider.label, [CONTRACT_LABEL]: version },
+      labels: {
+        [PROVIDER_LABEL]: resource.provider.label,
+        [CONTRACT_LABEL]: version,
+        ...(resource.movesByItself && { [MOVE_HIERARCHY_LABEL]: '' }),
+      },
     },
     spec: {
       group,

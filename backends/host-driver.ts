@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// The port through which the TSHost controller works on hosts. Whoever implements it knows no Kubernetes object.
+import type { HostHardware, HostOperatingSystem, HostSoftware } from '../api/tshost-status.ts';
+import type { Ctx } from '../runtime/context.ts';
+import type { BootstrapData } from './backend.ts';
+
+/** Contents of a credentials Secret. Never logged. */
+export interface SshCredentials {
+  /** OpenSSH or PEM. */
+  readonly privateKey?: string;
+  readonly passphrase?: string;
+  /** OpenSSH certificate of the private key, as in `id_ed25519-cert.pub`. */
+  readonly certificate?: string;
+  readonly password?: string;
+  readonly sudoPassword?: string;
+}
+
+/** One sshd and how to log in to it. */
+export interface SshEndpoint {
+  readonly address: string;
+  readonly port: number;
+  readonly user: string;
+  readonly credentials: SshCredentials;
+  /** Pinned public host keys, `<type> <base64>`. */
+  readonly hostKeys: readonly string[];
+  /** Accepts any key while none is pinned (invariant 11: asked for, conditioned, counted). */
+  readonly trustOnFirstUse: boolean;
+}
+
+/** A host. Connections are shared by `key`, `<namespace>/<name>` of the TSHost. */
+export interface HostAccess extends SshEndpoint {
+  readonly key: string;
+  readonly bastion?: SshEndpoint;
+}
+
+/** What was measured. */
+export interface HostFacts {
+  readonly hostname: string;
+  readonly hardware: HostHardware;
+  readonly operatingSystem: HostOperatingSystem;
+  readonly software: HostSoftware;
+  readonly bootID: string;
+  /** Host's clock minus ours. */
+  readonly clockSkewSeconds: number;
+}
+
+/** Something of a cluster, or of ours, that is on the host. A clean host has none. */
+export interface Occupant {
+  readonly kind: 'process' | 'port' | 'container' | 'mount' | 'file' | 'network' | 'rule' | 'unit';
+  /** For people, such as `/etc/kubernetes/kubelet.conf` or `kubelet (pid 812)`. */
+  readonly what: string;
+  /** Something of a cluster may still run: the machine on it is not proven to be gone (invariant 5). */
+  readonly running: boolean;
+}
+
+/** Who the host itself says has it; written before the first step of a job. */
+export interface HostOwner {
+  /** First 8 hex digits of the client token's SHA-256. */
+  readonly token: string;
+  readonly generation: number;
+}
+
+/** What a probe found. It changes nothing on the host. */
+export interface HostReport {
+  readonly facts: HostFacts;
+  readonly occupants: readonly Occupant[];
+  readonly owner?: HostOwner;
+  /** Keys that were trusted on first use, to be pinned. */
+  readonly seenKeys: { readonly host?: string; readonly bastion?: string };
+}
+
+/** A machine to be made of a host. */
+export interface BootstrapJob {
+  /** A DNS label, the same for every try to look at this job. */
+  readonly id: string;
+  readonly owner: HostOwner;
+  readonly providerID: string;
+  /** Address under which the Node is known; the host's own name is made to resolve to it where it does not. */
+  readonly nodeAddress: string;
+  readonly data: BootstrapData;
+}
+
+/** How far a job on a host is. `message` is one line without secrets. */
+export type JobProgress =
+  | { readonly state: 'none' }
+  | { readonly state: 'running'; readonly stage: string; readonly message: string }
+  | { readonly state: 'succeeded' }
+  | {
+      readonly state: 'failed';
+      readonly stage: string;
+      readonly exitCode?: number;
+      readonly message: string;
+    };
+
+/** What a load balancer shall serve. */
+export interface LoadBalancerConfig {
+  /** TCP port that it listens on. */
+  readonly port: number;
+  /** Sorted by name. */
+  readonly members: readonly { readonly name: string; readonly address: string; readonly port: number }[];
+  readonly owner: HostOwner;
+}
+
+/**
+ * Works on hosts. All calls are idempotent, bounded by `ctx.signal`, and none waits for the work: long work runs by itself on the
+ * host and is asked for. Unreachable hosts throw TransientError; what a person must mend throws TerminalError with the reasons
+ * HostKeyUnknown, HostKeyMismatch, CredentialsRefused, CredentialsInvalid, SudoRefused, HostClaimedElsewhere, BootstrapDataUnsupported.
+ */
+export interface HostDriver {
+  probe(ctx: Ctx, access: HostAccess): Promise<HostReport>;
+  /** Starts the job if it never began, and says how far it is. A job of another owner is refused with HostClaimedElsewhere. */
+  bootstrap(ctx: Ctx, access: HostAccess, job: BootstrapJob): Promise<JobProgress>;
+  /** Read only, needs no data. */
+  progress(ctx: Ctx, access: HostAccess, jobID: string): Promise<JobProgress>;
+  /** Starts, or looks at, the job that stops and removes everything of a cluster and of ours. Needs nothing remembered. */
+  clean(ctx: Ctx, access: HostAccess, jobID: string): Promise<JobProgress>;
+  /** Takes away what a clean-up that has ended leaves of itself; the next probe says what stayed. */
+  finishClean(ctx: Ctx, access: HostAccess): Promise<void>;
+  /** Installs the load balancer where it is missing and makes it serve exactly this; answers a hash of what is applied. */
+  balance(ctx: Ctx, access: HostAccess, config: LoadBalancerConfig): Promise<string>;
+  /** Closes what is kept open to a host. */
+  disconnect(key: string): void;
+}
