@@ -8,6 +8,10 @@ export const ConditionType = {
   InstanceReady: 'InstanceReady',
   /** TSCluster: the control plane endpoint is known. */
   ControlPlaneEndpointReady: 'ControlPlaneEndpointReady',
+  /** TSHost: the last contacts succeeded. */
+  Reachable: 'Reachable',
+  /** TSHost: its host key was given, not merely seen (invariant 11). */
+  HostKeyVerified: 'HostKeyVerified',
   Deleting: 'Deleting',
   Paused: 'Paused',
 } as const;
@@ -52,6 +56,54 @@ export const Reason = {
   InstanceDeleting: 'InstanceDeleting',
   InstanceDeleted: 'InstanceDeleted',
   DuplicateInstances: 'DuplicateInstances',
+  InstanceTerminated: 'InstanceTerminated',
+
+  // Hosts: free, in use, and on the way between.
+  NoHostAvailable: 'NoHostAvailable',
+  HostClaimed: 'HostClaimed',
+  HostAvailable: 'HostAvailable',
+  HostInUse: 'HostInUse',
+  Registering: 'Registering',
+  Bootstrapping: 'Bootstrapping',
+  Releasing: 'Releasing',
+  Cleaning: 'Cleaning',
+  WaitingForTurn: 'WaitingForTurn',
+  WaitingForLoadBalancer: 'WaitingForLoadBalancer',
+  LoadBalancerPending: 'LoadBalancerPending',
+  ClaimLost: 'ClaimLost',
+  HostReleased: 'HostReleased',
+  ForceReleased: 'ForceReleased',
+
+  // Hosts: what a person, or a MachineHealthCheck, has to act on.
+  BootstrapFailed: 'BootstrapFailed',
+  BootstrapInterrupted: 'BootstrapInterrupted',
+  BootstrapTimedOut: 'BootstrapTimedOut',
+  BootstrapDataUnsupported: 'BootstrapDataUnsupported',
+  HostNotPrepared: 'HostNotPrepared',
+  HostDirty: 'HostDirty',
+  HostMissing: 'HostMissing',
+  MachineMissing: 'MachineMissing',
+  CleanFailed: 'CleanFailed',
+  CleanTimedOut: 'CleanTimedOut',
+  HostClaimedElsewhere: 'HostClaimedElsewhere',
+  HostInMaintenance: 'HostInMaintenance',
+
+  // Hosts: the way to them.
+  HostReachable: 'HostReachable',
+  HostUnreachable: 'HostUnreachable',
+  HostKeyPinned: 'HostKeyPinned',
+  TrustedOnFirstUse: 'TrustedOnFirstUse',
+  HostKeyUnknown: 'HostKeyUnknown',
+  HostKeyMismatch: 'HostKeyMismatch',
+  CredentialsMissing: 'CredentialsMissing',
+  CredentialsInvalid: 'CredentialsInvalid',
+  CredentialsRefused: 'CredentialsRefused',
+  SudoRefused: 'SudoRefused',
+
+  // Nodes of hosts.
+  NodeLinked: 'NodeLinked',
+  NodeIdentityConflict: 'NodeIdentityConflict',
+  ServingCertificateRefused: 'ServingCertificateRefused',
 } as const;
 
 /** A reason of this provider. */

@@ -16,6 +16,7 @@ export function machineNamed(name: string, overrides: Partial<MachineFacts> = {}
   return {
     namespace: 'default',
     name,
+    uid: `uid-of-${name}`,
     clusterName: 'c1',
     controlPlane: false,
     version: 'v1.36.3',

@@ -67,7 +67,7 @@ export function createInMemoryBackend(cloud: InMemoryCloud): MachineBackend & Ch
           rehearsal: rehearsalOf(machine),
           bootstrapData,
         });
-        if (instance.state !== 'terminated') return;
+        if (instance.state !== 'terminated') return { state: 'started' };
         const message = `Instance ${instance.providerID}, which this create intent made, was terminated; delete the Machine to have it replaced`;
         throw new TerminalError('InstanceTerminated', message);
       }),

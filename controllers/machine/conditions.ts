@@ -42,6 +42,11 @@ const TROUBLE: readonly string[] = [
   Reason.DuplicateInstances,
   Reason.BootstrapDataMissing,
   Reason.BootstrapDataInvalid,
+  Reason.BootstrapFailed,
+  Reason.BootstrapInterrupted,
+  Reason.BootstrapTimedOut,
+  Reason.BootstrapDataUnsupported,
+  Reason.HostMissing,
 ];
 
 /** The Event to record when the instance came into trouble in this pass. Normal life has conditions only: writes are scarce. */
