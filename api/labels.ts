@@ -48,6 +48,9 @@ export const COMPRESSION_ANNOTATION = 'bootstrap.cluster.x-k8s.io/compression';
  */
 export const TOKEN_ID_ANNOTATION = 'bootstrap.cluster.x-k8s.io/token-id';
 
+/** On an object: clusterctl moves it though no Cluster owns it (CTL-M2). */
+export const MOVE_LABEL = 'clusterctl.cluster.x-k8s.io/move';
+
 /** On a CRD: clusterctl moves its objects, and what they own, though no Cluster owns them (CTL-M2). */
 export const MOVE_HIERARCHY_LABEL = 'clusterctl.cluster.x-k8s.io/move-hierarchy';
 
