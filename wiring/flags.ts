@@ -30,6 +30,8 @@ export const HELP = `ts-provider: the managers of the infrastructure provider an
 Infrastructure provider
   --tscluster-concurrency N     TSClusters reconciled at once; default 10
   --tsmachine-concurrency N     TSMachines reconciled at once; default 50
+  --tshost-concurrency N        TSHosts reconciled at once; default 200
+  --host-cleanings-per-pool N   hosts of one pool that are cleaned at once; default 5
   --in-memory-database FILE     instances of the in-memory backend; default: gone with the process
 
 Bootstrap provider
@@ -54,6 +56,8 @@ export function parseFlags(args: readonly string[]) {
       'leader-elect-namespace': { type: 'string' },
       'tscluster-concurrency': { type: 'string', default: '10' },
       'tsmachine-concurrency': { type: 'string', default: '50' },
+      'tshost-concurrency': { type: 'string', default: '200' },
+      'host-cleanings-per-pool': { type: 'string', default: '5' },
       'kubeadmconfig-concurrency': { type: 'string', default: '50' },
       'bootstrap-token-ttl': { type: 'string', default: '1h' },
       'in-memory-database': { type: 'string', default: ':memory:' },
@@ -73,6 +77,8 @@ export function parseFlags(args: readonly string[]) {
     logLevel: oneOf<LogLevel>('log-level', values['log-level'], LOG_LEVELS),
     clusterConcurrency: positive('tscluster-concurrency', values['tscluster-concurrency']),
     machineConcurrency: positive('tsmachine-concurrency', values['tsmachine-concurrency']),
+    hostConcurrency: positive('tshost-concurrency', values['tshost-concurrency']),
+    cleaningPerPool: positive('host-cleanings-per-pool', values['host-cleanings-per-pool']),
     kubeadmConfigConcurrency: positive('kubeadmconfig-concurrency', values['kubeadmconfig-concurrency']),
     tokenTTLMs: tokenTTL(values['bootstrap-token-ttl']),
   };
