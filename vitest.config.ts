@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-/** Two layers: `unit` needs nothing but Node; `envtest` starts a real kube-apiserver and the Cluster API managers. */
+/**
+ * Three layers: `unit` needs nothing but Node; `envtest` starts a real kube-apiserver and the Cluster API managers; `hosts` starts
+ * real hosts besides, and needs Linux and root.
+ */
 export default defineConfig({
   test: {
     projects: [
@@ -14,6 +17,7 @@ export default defineConfig({
             'test/envtest/**',
             'test/differential/**',
             'test/e2e/**',
+            'test/hosts/**',
           ],
         },
       },
@@ -23,6 +27,15 @@ export default defineConfig({
           include: ['test/envtest/**/*.test.ts', 'test/differential/**/*.test.ts', 'test/e2e/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 300_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'hosts',
+          include: ['test/hosts/**/*.test.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 900_000,
           fileParallelism: false,
         },
       },
