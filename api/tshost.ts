@@ -83,6 +83,30 @@ const OwnerSchema = (what: string) =>
     { description: `The ${what} that has the host.` },
   );
 
+const handsOff =
+  'leave the claim to the controllers; to take a host from a dead machine see force-release in the runbook';
+
+const claimRules: readonly ValidationRule[] = [
+  {
+    rule:
+      'has(self.machine) == has(self.clientToken) && !(has(self.machine) && has(self.cluster)) && ' +
+      'has(self.for) == (has(self.machine) || has(self.cluster)) && (!has(self.releasing) || has(self.for))',
+    message: `a claim names the one owner that "for" says, a free host none: ${handsOff}`,
+  },
+  {
+    rule: 'self.generation >= oldSelf.generation',
+    message: `the generation of a claim only grows: ${handsOff}`,
+  },
+  {
+    rule: 'self.generation > oldSelf.generation || !has(self.for) || (has(oldSelf.for) && has(self.clientToken) == has(oldSelf.clientToken))',
+    message: `a host changes its owner only with a higher generation: ${handsOff}`,
+  },
+  {
+    rule: 'self.generation > oldSelf.generation || !has(self.clientToken) || !has(oldSelf.clientToken) || self.clientToken == oldSelf.clientToken',
+    message: `a host changes its owner only with a higher generation: ${handsOff}`,
+  },
+];
+
 /** Schema of {@link HostClaim}. */
 export const HostClaimSchema = Type.Object(
   {
@@ -120,18 +144,7 @@ export const HostClaimSchema = Type.Object(
   {
     description:
       'Who has the host. Written by the controllers with compare-and-swap, in spec so that a move keeps it. Leave it alone.',
-    ...rules(
-      {
-        rule: "has(self.for) ? (self.for == 'Machine' ? has(self.machine) && has(self.clientToken) && !has(self.cluster) : has(self.cluster) && !has(self.machine)) : (!has(self.machine) && !has(self.cluster) && !has(self.clientToken) && !has(self.releasing))",
-        message:
-          'a claim names the one owner that "for" says, a free host none: leave the claim to the controllers',
-      },
-      {
-        rule: 'self.generation >= oldSelf.generation && (self.generation > oldSelf.generation || !has(self.for) || (has(oldSelf.for) && self.for == oldSelf.for && (has(self.clientToken) ? has(oldSelf.clientToken) && self.clientToken == oldSelf.clientToken : !has(oldSelf.clientToken))))',
-        message:
-          'a host changes its owner only with a higher generation: leave the claim to the controllers; to take a host away from a dead machine see force-release in the runbook',
-      },
-    ),
+    ...rules(...claimRules),
   },
 );
 

@@ -6,6 +6,7 @@ import {
   INFRASTRUCTURE_GROUP,
   TSClusterKind,
   TSClusterTemplateKind,
+  TSHostKind,
   TSMachineKind,
   TSMachineTemplateKind,
 } from '../../api/kinds.ts';
@@ -18,9 +19,16 @@ import { errorMessage } from '../../runtime/errors.ts';
 import type { Kind, KubeObject } from '../../runtime/object.ts';
 import { createTransport, type Exchange } from '../../runtime/transport.ts';
 import { type Environment, startEnvironment } from './harness.ts';
+import { HOST_CASES } from './host-validation-cases.ts';
 import { VALIDATION_CASES, type ValidationCase } from './validation-cases.ts';
 
-const KINDS: readonly Kind[] = [TSClusterKind, TSClusterTemplateKind, TSMachineKind, TSMachineTemplateKind];
+const KINDS: readonly Kind[] = [
+  TSClusterKind,
+  TSClusterTemplateKind,
+  TSHostKind,
+  TSMachineKind,
+  TSMachineTemplateKind,
+];
 
 let environment: Environment;
 let namespace: string;
@@ -46,7 +54,10 @@ beforeAll(async () => {
 afterAll(() => environment?.stop());
 
 describe('schema and rules', () => {
-  const named = VALIDATION_CASES.map((one, index) => ({ ...one, objectName: `case-${index}` }));
+  const named = [...VALIDATION_CASES, ...HOST_CASES].map((one, index) => ({
+    ...one,
+    objectName: `case-${index}`,
+  }));
 
   it.each(named)('$name', async ({ objectName, ...one }) => {
     const answer = await lastAnswer(objectName, one);
