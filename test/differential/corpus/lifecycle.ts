@@ -13,8 +13,8 @@ const spec = (token: string): KubeadmConfigSpec => ({
   },
 });
 
-/** A token whose end is near, and one that has been renewed long before it is due; both last longer than a run. */
-const ENDING_MS = 5 * MINUTE_MS;
+/** A token that is due to be renewed or replaced, given the TTL of the runs, and one that is not; both last much longer than a run. */
+const ENDING_MS = 60 * MINUTE_MS;
 const FRESH_MS = 24 * 60 * MINUTE_MS;
 
 const given = (token: string, lifetimeMs: number) => ({ tokens: [{ token, lifetimeMs }] });
