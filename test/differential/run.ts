@@ -27,7 +27,7 @@ import type { Scenario } from './scenario.ts';
 import { NAMESPACE, type World } from './world.ts';
 
 /** How long a world may take for all of them. */
-const SETTLE_MS = 240_000;
+const SETTLE_MS = 600_000;
 /** No data Secret has come for so long: those that are missing never will. */
 const STUCK_MS = 15_000;
 /** Nothing was written for so long: nothing will be. */
