@@ -130,6 +130,13 @@ export const HostClaimSchema = Type.Object(
         maxLength: 128,
       }),
     ),
+    requestHash: Type.Optional(
+      Type.String({
+        description: 'Hash of the request that the client token stands for.',
+        minLength: 1,
+        maxLength: 128,
+      }),
+    ),
     previous: Type.Optional(
       Type.String({
         description: 'Instance id of the machine that had the host last: it never gets a second one.',

@@ -83,7 +83,13 @@ export interface BootstrapJob {
 /** How far a job on a host is. `message` is one line without secrets. */
 export type JobProgress =
   | { readonly state: 'none' }
-  | { readonly state: 'running'; readonly stage: string; readonly message: string }
+  | {
+      readonly state: 'running';
+      readonly stage: string;
+      readonly message: string;
+      /** Nothing works on it at this moment, as after a reboot: to be started again, which repeats nothing. */
+      readonly stopped?: true;
+    }
   | { readonly state: 'succeeded' }
   | {
       readonly state: 'failed';

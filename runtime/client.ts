@@ -20,7 +20,7 @@ export interface ListOptions {
 }
 
 export interface PatchOptions {
-  readonly subresource?: 'status' | 'scale';
+  readonly subresource?: 'status' | 'scale' | 'approval';
   /** `merge` (default) is RFC 7386, `json` RFC 6902, `apply` is server-side apply with force. */
   readonly type?: 'merge' | 'json' | 'apply';
   readonly signal?: AbortSignal;

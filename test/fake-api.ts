@@ -88,7 +88,7 @@ export class FakeAPI {
       const before = this.#objects.get(key) as Stored<T> | undefined;
       if (before === undefined)
         throw new ApiError(404, 'NotFound', `${kind.plural} "${keyOf(name)}" not found`);
-      const after = this.#merged(before, body, verb === 'patch_status');
+      const after = this.#merged(before, body, options.subresource !== undefined);
       const released = after.metadata.deletionTimestamp !== undefined && !after.metadata.finalizers?.length;
       if (released) this.#objects.delete(key);
       else this.#objects.set(key, after);

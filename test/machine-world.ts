@@ -8,6 +8,7 @@ import type { MachineBackend } from '../backends/backend.ts';
 import { openInMemoryCloud } from '../backends/inmemory/sqlite-cloud.ts';
 import { createInMemoryBackend } from '../backends/inmemory/machine-backend.ts';
 import { byCluster, CLUSTER_INDEX } from '../contract/watches.ts';
+import { createHostInventory } from '../controllers/host/inventory.ts';
 import { clusterReconciler } from '../controllers/cluster/reconciler.ts';
 import { machineReconciler } from '../controllers/machine/reconciler.ts';
 import type { EventContent } from '../runtime/events.ts';
@@ -76,7 +77,9 @@ export class MachineWorld {
   /** One pass over c1, as the controller makes it. */
   reconcileCluster(): Promise<Outcome> {
     const cache = this.api.cache({ [CLUSTER_INDEX]: byCluster });
-    return clusterReconciler({ client: this.api.client, cache, watchFilter: this.watchFilter })(
+    const { client } = this.api;
+    const inventory = createHostInventory({ client, cache });
+    return clusterReconciler({ client, cache, inventory, watchFilter: this.watchFilter })(
       this.ctx(),
       this.c1,
     );

@@ -11,6 +11,7 @@ import { createInMemoryBackend } from '../backends/inmemory/machine-backend.ts';
 import { createSimulator } from '../backends/inmemory/simulator.ts';
 import { openInMemoryCloud } from '../backends/inmemory/sqlite-cloud.ts';
 import { byCluster, byOwnerCluster, CLUSTER_INDEX, OWNER_CLUSTER_INDEX } from '../contract/watches.ts';
+import { createHostInventory } from '../controllers/host/inventory.ts';
 import { clusterReconciler } from '../controllers/cluster/reconciler.ts';
 import { clusterWatches } from '../controllers/cluster/watches.ts';
 import { changeFeedTick } from '../controllers/machine/change-feed.ts';
@@ -100,7 +101,7 @@ function controllers(flags: Flags, base: Foundation, backend: Backend) {
     clusters: createController(
       {
         name: 'tscluster',
-        reconcile: clusterReconciler(base),
+        reconcile: clusterReconciler({ ...base, inventory: createHostInventory(base) }),
         watches: clusterWatches(cache),
         concurrency: flags.clusterConcurrency,
       },

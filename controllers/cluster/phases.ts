@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Reason } from '../../api/conditions.ts';
 import { TSCLUSTER_FINALIZER } from '../../api/labels.ts';
-import type { Endpoint } from '../../api/tscluster.ts';
 import { hold, next, type Phase, type Step } from '../../contract/phases.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import { removeFinalizer } from '../../runtime/finalizers.ts';
+import { claimLoadBalancer, isValid, releaseLoadBalancer } from './load-balancer.ts';
 import type { ClusterScope } from './scope.ts';
 
 /** How many machine names a message carries before it says "and N more". */
@@ -13,6 +13,7 @@ const NAMES_SHOWN = 5;
 /** Endpoint and failure domains are there before `provisioned` is (IC-5): core latches it and places the first machine at once. */
 export const NORMAL: readonly Phase<ClusterScope>[] = [
   { name: 'reportFailureDomains', role: 'reports', run: reportFailureDomains },
+  { name: 'claimLoadBalancer', role: 'acts', run: claimLoadBalancer },
   { name: 'resolveEndpoint', role: 'acts', run: resolveEndpoint },
   { name: 'reportProvisioned', role: 'acts', run: reportProvisioned },
 ];
@@ -20,19 +21,23 @@ export const NORMAL: readonly Phase<ClusterScope>[] = [
 /** Core deletes the InfraCluster after all Machines (IC-13); somebody else may not, so we look. */
 export const DELETE: readonly Phase<ClusterScope>[] = [
   { name: 'waitForMachines', role: 'acts', run: waitForMachines },
+  { name: 'releaseLoadBalancer', role: 'acts', run: releaseLoadBalancer },
   { name: 'releaseFinalizer', role: 'acts', run: releaseFinalizer },
 ];
 
-/** Sorted by name, so that the status never changes by itself (PIT-23). */
+/** Of all backends, sorted by name, so that the status never changes by itself (PIT-23). */
 function reportFailureDomains(_ctx: Ctx, scope: ClusterScope): Step {
-  const domains = scope.object.spec.inMemory?.failureDomains ?? [];
+  const { inMemory, hosts } = scope.object.spec;
+  const domains = new Map((hosts?.failureDomains ?? []).map((name) => [name, true]));
+  for (const { name, controlPlane = true } of inMemory?.failureDomains ?? [])
+    domains.set(name, controlPlane || domains.get(name) === true);
   const status = (scope.object.status ??= {});
-  if (domains.length === 0) {
+  if (domains.size === 0) {
     delete status.failureDomains;
     return next();
   }
-  status.failureDomains = domains
-    .map(({ name, controlPlane }) => ({ name, controlPlane: controlPlane ?? true }))
+  status.failureDomains = [...domains]
+    .map(([name, controlPlane]) => ({ name, controlPlane }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   return next();
 }
@@ -45,11 +50,6 @@ function resolveEndpoint(_ctx: Ctx, scope: ClusterScope): Step {
     'Waiting for an endpoint: controlPlaneLoadBalancer is External, so set spec.controlPlaneEndpoint {host, port} ' +
     'of this TSCluster or of its Cluster';
   return hold(Reason.WaitingForControlPlaneEndpoint, message);
-}
-
-/** The same test that core applies: both parts are set. */
-function isValid(endpoint: Endpoint | undefined): boolean {
-  return (endpoint?.host ?? '') !== '' && (endpoint?.port ?? 0) !== 0;
 }
 
 function reportProvisioned(_ctx: Ctx, scope: ClusterScope): Step {

@@ -3,6 +3,7 @@
 import { TSClusterKind, TSMachineKind } from '../../api/kinds.ts';
 import { TSCLUSTER_FINALIZER } from '../../api/labels.ts';
 import type { TSCluster } from '../../api/tscluster.ts';
+import type { HostInventory } from '../../backends/host-inventory.ts';
 import { isExternallyManaged } from '../../contract/externally-managed.ts';
 import { ownerCluster } from '../../contract/owners.ts';
 import { pausedMessage } from '../../contract/paused.ts';
@@ -25,6 +26,7 @@ import type { ClusterScope } from './scope.ts';
 export interface ClusterDeps {
   readonly client: Client;
   readonly cache: Cache;
+  readonly inventory: HostInventory;
   /** `--watch-filter` (GEN-15). */
   readonly watchFilter?: string | undefined;
 }
@@ -44,9 +46,10 @@ export function clusterReconciler(deps: ClusterDeps): Reconcile {
     const paused = pausedMessage(cluster, object);
     if (paused !== '') return reportPaused({ object, patch, message: paused, now: ctx.clock.now() });
 
+    const { inventory } = deps;
     return drive(
       { ...ctx, log },
-      { object, cluster, machineNames: () => machineNames(deps.cache, object) },
+      { object, cluster, inventory, machineNames: () => machineNames(deps.cache, object) },
       patch,
     );
   };

@@ -2,8 +2,9 @@
 // What wakes a TSCluster.
 import { isDeepStrictEqual } from 'node:util';
 import type { Cluster } from '../../api/cluster-api.ts';
-import { ClusterKind, TSClusterKind, TSMachineKind } from '../../api/kinds.ts';
+import { ClusterKind, TSClusterKind, TSHostKind, TSMachineKind } from '../../api/kinds.ts';
 import type { TSCluster } from '../../api/tscluster.ts';
+import type { TSHost } from '../../api/tshost.ts';
 import type { TSMachine } from '../../api/tsmachine.ts';
 import { byCluster, CLUSTER_INDEX, infraWakeUp } from '../../contract/watches.ts';
 import type { WatchMapping } from '../../runtime/controller.ts';
@@ -19,6 +20,7 @@ export function clusterWatches(cache: Cache): readonly WatchMapping[] {
       kind: TSMachineKind,
       map: (event: InformerEvent<TSMachine>) => machineEvent(cache, event),
     },
+    { kind: TSHostKind, map: (event: InformerEvent<TSHost>) => hostEvent(cache, event) },
   ];
 }
 
@@ -46,4 +48,32 @@ function machineEvent(cache: Cache, event: InformerEvent<TSMachine>): readonly O
     .flatMap((cluster) => cache.byIndex(TSClusterKind, CLUSTER_INDEX, cluster))
     .filter((object) => object.metadata.deletionTimestamp !== undefined)
     .map(nameOf);
+}
+
+/** A host that is, or was, a load balancer; or one that is free, for those that have none yet. */
+function hostEvent(cache: Cache, event: InformerEvent<TSHost>): readonly ObjectName[] {
+  const known = event.type === 'update' ? [event.previous, event.object] : [event.object];
+  if (event.type === 'update' && isDeepStrictEqual(offered(event.previous), offered(event.object))) return [];
+  const { namespace } = event.object.metadata;
+  const owners = known.flatMap(({ spec }) => spec.claim?.cluster ?? []).map(({ name }) => name);
+  const waiting = event.object.spec.claim?.for === undefined ? withoutBalancer(cache, namespace) : [];
+  return [...new Set([...owners, ...waiting])].map((name) => ({ namespace: namespace ?? '', name }));
+}
+
+/** What the load balancer's phases look at. */
+function offered({ metadata, spec, status }: TSHost): unknown {
+  const { state, operationalStatus, error, loadBalancer } = status ?? {};
+  return [
+    ...[metadata.labels, metadata.deletionTimestamp, metadata.uid],
+    ...[spec.claim, spec.ssh.address, spec.maintenance, spec.adopt],
+    ...[state, operationalStatus, error, loadBalancer !== undefined],
+  ];
+}
+
+function withoutBalancer(cache: Cache, namespace: string | undefined): string[] {
+  return cache
+    .list(TSClusterKind, namespace)
+    .filter(({ spec }) => spec.controlPlaneLoadBalancer?.type === 'HAProxy')
+    .filter(({ status }) => status?.initialization?.provisioned !== true)
+    .map(({ metadata }) => metadata.name);
 }

@@ -6,6 +6,7 @@ import type { Client } from '../../runtime/client.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
 import type { Cache } from '../../runtime/informer.ts';
+import type { Turns } from './turn.ts';
 
 /** What every handler may use. */
 export interface HostDeps {
@@ -15,6 +16,8 @@ export interface HostDeps {
   readonly events: EventRecorder;
   /** Hosts of one pool that are cleaned at once, at most. */
   readonly cleaningPerPool: number;
+  /** Whose turn it is; one for the whole controller: `createTurns()`. */
+  readonly turns: Turns;
 }
 
 /** What one reconcile of a TSHost works on. */
@@ -22,7 +25,9 @@ export interface HostScope {
   /** Our own copy: handlers change it, one patch at the end writes it. */
   readonly object: TSHost;
   readonly access: HostAccess;
-  /** Set by the first probe of this reconcile. */
+  /** The scheduled look at the host is due. What else a handler asks of it does not wait for the schedule. */
+  readonly probeDue: boolean;
+  /** Set by the last probe of this reconcile; probe.ts makes it. */
   report?: HostReport;
 }
 
@@ -34,6 +39,8 @@ export interface Transition {
   readonly pollMs?: number;
   /** One line for people: what is waited for. */
   readonly message?: string;
+  /** Reason of the condition Ready while nothing is wrong, such as WaitingForTurn; absent: the state's own. */
+  readonly reason?: string;
   /** What is wrong, for status.error; absent clears it. */
   readonly error?: { readonly reason: string; readonly message: string };
 }

@@ -4,7 +4,8 @@ import { Reason } from '../../api/conditions.ts';
 import { TSMACHINE_FINALIZER } from '../../api/labels.ts';
 import { SecretKind } from '../../api/kinds.ts';
 import type { TSMachine } from '../../api/tsmachine.ts';
-import type { BootstrapData, CreateIntent } from '../../backends/backend.ts';
+import type { CreateIntent } from '../../backends/backend.ts';
+import { bootstrapDataOf } from '../../contract/bootstrap-data.ts';
 import { hold, next, type Phase, type Step } from '../../contract/phases.ts';
 import type { Client } from '../../runtime/client.ts';
 import type { Ctx } from '../../runtime/context.ts';
@@ -110,17 +111,6 @@ function bootstrapSource(scope: MachineScope): string {
   return config === undefined
     ? 'whoever sets spec.bootstrap.dataSecretName of the Machine'
     : `${config.kind} ${config.name}`;
-}
-
-/** The payload is passed on unmodified (IM-9). A string says what is wrong with it, and nothing of it. */
-function bootstrapDataOf(data: Record<string, string>): BootstrapData | string {
-  const value = Buffer.from(data['value'] ?? '', 'base64');
-  const format = Buffer.from(data['format'] ?? '', 'base64').toString('utf8') || 'cloud-config';
-  if (value.length === 0) return 'has nothing under its key "value"';
-  if (format !== 'cloud-config' && format !== 'ignition') {
-    return 'has a format under its key "format" that is neither cloud-config nor ignition';
-  }
-  return { format, value };
 }
 
 /** The finalizer and the intent are on the API server, in one write, before the first side effect (invariant 1). */

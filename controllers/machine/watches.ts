@@ -11,6 +11,7 @@ import type { WatchMapping } from '../../runtime/controller.ts';
 import { hasFinalizer } from '../../runtime/finalizers.ts';
 import type { Cache, InformerEvent } from '../../runtime/informer.ts';
 import { nameOf, type ObjectName } from '../../runtime/object.ts';
+import { hostWatch } from './host-watch.ts';
 
 /** The watches of the TSMachine controller. */
 export function machineWatches(cache: Cache): readonly WatchMapping[] {
@@ -19,6 +20,7 @@ export function machineWatches(cache: Cache): readonly WatchMapping[] {
     { kind: MachineKind, map: machineEvent },
     { kind: ClusterKind, map: (event: InformerEvent<Cluster>) => clusterEvent(cache, event) },
     { kind: TSClusterKind, map: (event: InformerEvent<TSCluster>) => tsClusterEvent(cache, event) },
+    hostWatch(cache),
   ];
 }
 

@@ -29,7 +29,7 @@ export async function requireGo(folder: string): Promise<void> {
 }
 
 /** Writes `<outDir>/<name>` in one move: a file of that name is always whole. */
-export async function goBuild(binary: Binary, folder: string, outDir: string): Promise<void> {
+export async function goBuild(binary: Binary<string>, folder: string, outDir: string): Promise<void> {
   const stamps = Object.entries(binary.stamps).map(([name, value]) => `-X ${name}=${value}`);
   const partial = join(outDir, `.${binary.name}.${process.pid}`);
   const flags = ['-trimpath', '-ldflags', ['-s', '-w', ...stamps].join(' '), '-o', partial];

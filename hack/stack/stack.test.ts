@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { cacheDir } from './build.ts';
+import { hostSoftwareDir } from './host-software.ts';
 import { withLock } from './lock.ts';
 import { freePort } from './ports.ts';
 import { runProgram, startServer, waitUntil } from './process.ts';
-import { BINARIES, VERSIONS } from './versions.ts';
+import { BINARIES, HOST_BINARIES, HOST_VERSIONS, VERSIONS } from './versions.ts';
 
 let dir: string;
 
@@ -23,14 +24,23 @@ describe('versions', () => {
     ['kubernetes', 'go.etcd.io/etcd/server/v3', VERSIONS.etcd],
     ['cluster-api', 'sigs.k8s.io/cluster-api', VERSIONS.clusterAPI],
     ['cert-manager', 'github.com/cert-manager/cert-manager', VERSIONS.certManager],
+    ['containerd', 'github.com/containerd/containerd/v2', HOST_VERSIONS.containerd],
+    ['coredns', 'github.com/coredns/coredns', HOST_VERSIONS.coredns],
   ])('%s/go.mod pins %s %s', (folder, module, version) => {
     const pins = readFileSync(join(import.meta.dirname, folder, 'go.mod'), 'utf8');
     expect(pins).toMatch(new RegExp(`${module.replaceAll('.', '\\.')} ${version.replaceAll('.', '\\.')}\\b`));
   });
 
-  it('every binary says its version, but etcd, which knows its own', () => {
-    const silent = BINARIES.filter(({ stamps, version }) => !Object.values(stamps).includes(version));
-    expect(silent.map(({ name }) => name)).toEqual(['etcd']);
+  it('every binary says its version, but etcd and CoreDNS, which know their own', () => {
+    const silent = [...BINARIES, ...HOST_BINARIES].filter(({ stamps, version }) => !Object.values(stamps).includes(version));
+    expect(silent.map(({ name }) => name)).toEqual(['etcd', 'coredns']);
+  });
+
+  it('the software of hosts lives in a folder of its own: the stack is not built again for it', () => {
+    const folder = hostSoftwareDir({ XDG_CACHE_HOME: '/cache' });
+    expect(folder).not.toBe(cacheDir({ XDG_CACHE_HOME: '/cache' }));
+    for (const version of [VERSIONS.kubernetes, ...Object.values(HOST_VERSIONS)])
+      expect(folder).toContain(version);
   });
 
   it('another version lives in another folder of the cache', () => {

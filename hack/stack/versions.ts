@@ -21,10 +21,19 @@ export type BinaryName =
   | 'capi-kubeadm-bootstrap'
   | 'capi-kubeadm-control-plane';
 
-export interface Binary {
-  readonly name: BinaryName;
+/** What hosts run; built only when somebody asks for hosts (host-software.ts). */
+export const HOST_VERSIONS = {
+  containerd: 'v2.2.3',
+  coredns: 'v1.14.2',
+} as const;
+
+export type HostBinaryName =
+  'kubelet' | 'kube-proxy' | 'containerd' | 'containerd-shim-runc-v2' | 'ctr' | 'coredns';
+
+export interface Binary<Name extends string = BinaryName> {
+  readonly name: Name;
   /** Folder beside this file whose go.mod pins the package. */
-  readonly module: 'kubernetes' | 'cluster-api';
+  readonly module: string;
   readonly package: string;
   readonly version: string;
   /** Values of `-ldflags -X`: clusterctl and kubectl refuse servers that do not say their version. */
@@ -51,7 +60,22 @@ export const BINARIES: readonly Binary[] = [
   clusterAPI('capi-kubeadm-control-plane', 'controlplane/kubeadm'),
 ];
 
-function kubernetes(name: BinaryName): Binary {
+export const HOST_BINARIES: readonly Binary<HostBinaryName>[] = [
+  kubernetes('kubelet'),
+  kubernetes('kube-proxy'),
+  containerd('containerd'),
+  containerd('containerd-shim-runc-v2'),
+  containerd('ctr'),
+  {
+    name: 'coredns',
+    module: 'coredns',
+    package: 'github.com/coredns/coredns',
+    version: HOST_VERSIONS.coredns,
+    stamps: {},
+  },
+];
+
+function kubernetes<Name extends string>(name: Name): Binary<Name> {
   const { major, minor } = majorMinor(VERSIONS.kubernetes);
   const stamps = Object.fromEntries(
     ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version'].flatMap((path) => [
@@ -77,6 +101,17 @@ function clusterAPI(name: BinaryName, path: string): Binary {
       [`${prefix}.gitMajor`]: major,
       [`${prefix}.gitMinor`]: minor,
     },
+  };
+}
+
+function containerd(name: HostBinaryName): Binary<HostBinaryName> {
+  const module = 'github.com/containerd/containerd/v2';
+  return {
+    name,
+    module: 'containerd',
+    package: `${module}/cmd/${name}`,
+    version: HOST_VERSIONS.containerd,
+    stamps: { [`${module}/version.Version`]: HOST_VERSIONS.containerd },
   };
 }
 

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Mounts, data, credentials, and everything else on the disk.
+import { CLUSTER_PATHS, CNI_FILES, DATA_FOLDERS, FIND_MOUNTS, FIND_PROCESSES, PRELUDE } from '../traces.ts';
+import { REMOVAL } from './removal.ts';
+
+/** What is mounted for pods. Images and containers of others are mounted elsewhere. */
+export const MOUNTS_SCRIPT = [
+  PRELUDE,
+  REMOVAL,
+  FIND_MOUNTS,
+  String.raw`
+cluster_mounts | unmount_each
+left=$(cluster_mounts)
+if [ -n "$left" ]; then echo "error: cannot be unmounted: $(say "$left" | head -n 3 | tr '\n' ' ')"; exit 1; fi
+exit 0
+`,
+].join('');
+
+/**
+ * Folders that packages ship stay, empty. /var/lib/etcd stays as it is when an etcd runs in spite of the fence: then it is somebody
+ * else's.
+ */
+export const FILES_SCRIPT = [
+  PRELUDE,
+  REMOVAL,
+  FIND_PROCESSES,
+  String.raw`
+for folder in ${DATA_FOLDERS.join(' ')}; do
+  if [ "$folder" = /var/lib/etcd ] && grep -qsx etcd /proc/[0-9]*/comm; then
+    echo 'an etcd runs that is not of Kubernetes: its data stay'
+    continue
+  fi
+  if [ "$folder" = /etc/kubernetes ]; then
+    for entry in /etc/kubernetes/* /etc/kubernetes/.[!.]*; do
+      case "$entry" in
+        /etc/kubernetes/manifests) empty "$entry" ;;
+        *) remove "$entry" ;;
+      esac
+    done
+  else
+    empty "$folder"
+  fi
+done
+# No package ships these. A mount point is left alone.
+rmdir /var/lib/etcd /var/lib/cni /var/log/pods /var/log/containers 2>/dev/null
+for path in ${CLUSTER_PATHS.join(' ')} /sys/fs/bpf/tc/globals/cilium_* /tmp/kubeadm*; do
+  remove "$path"
+done
+for path in /etc/cni/net.d/*; do
+  case "${'$'}{path##*/}" in ${CNI_FILES}) remove "$path" ;; esac
+done
+# The controller manager has this folder made, for plugins that nobody has; groups of processes outlive the processes.
+rmdir -p /usr/libexec/kubernetes/kubelet-plugins/volume/exec 2>/dev/null
+for group in /sys/fs/cgroup/kubepods* /sys/fs/cgroup/*/kubepods*; do
+  if [ -d "$group" ]; then find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null; fi
+done
+if [ -d /run/systemd/system ]; then
+  systemctl daemon-reload
+  systemctl reset-failed kubelet 2>/dev/null
+fi
+exit 0
+`,
+].join('');

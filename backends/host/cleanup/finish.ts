@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Ctx } from '../../../runtime/context.ts';
+import { TransientError } from '../../../runtime/errors.ts';
+import { STATE_FOLDER } from '../job/job.ts';
+import { LOCK_FUNCTIONS } from '../job/runner.ts';
+import type { RemoteHost } from '../ssh/remote-host.ts';
+import { PRELUDE } from '../traces.ts';
+import { REMOVAL } from './removal.ts';
+
+/** Journals, logs, the manifest and the owner. A job that has not ended and still has its lock runs. */
+const FINISH_SCRIPT = [
+  PRELUDE,
+  REMOVAL,
+  LOCK_FUNCTIONS,
+  String.raw`
+state=${STATE_FOLDER}
+for d in "$state"/jobs/*; do
+  [ -d "$d" ] || continue
+  if ! grep -qs '^done ' "$d/journal" && is_locked; then
+    echo "running ${'$'}{d##*/}"
+    exit 3
+  fi
+done
+remove "$state" && [ ! -e "$state" ]
+`,
+].join('');
+
+const RUNNING = 3;
+
+/** Takes away what jobs leave of themselves on a host. TransientError while a job runs there, or when something cannot be removed. */
+export async function finishClean(ctx: Ctx, remote: RemoteHost): Promise<void> {
+  const { exitCode, stdout } = await remote.run(ctx, FINISH_SCRIPT);
+  if (exitCode === 0) return;
+  const job = /^running ([a-z0-9-]{1,63})$/m.exec(stdout)?.[1];
+  throw new TransientError(
+    exitCode === RUNNING && job !== undefined
+      ? `${STATE_FOLDER} stays on the host while the job ${job} runs`
+      : `${STATE_FOLDER} on the host cannot be removed`,
+  );
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+import { beforeEach, describe, expect, it } from 'vitest';
+import { SecretKind } from '../../api/kinds.ts';
+import { CLUSTER_NAME_LABEL } from '../../api/labels.ts';
+import type { Client } from '../../runtime/client.ts';
+import { HostWorld } from '../../test/host-world.ts';
+import { accessOf } from './access.ts';
+import { createCredentialsReader, type CredentialsReader } from './credentials.ts';
+
+let world: HostWorld;
+let reader: CredentialsReader;
+let reads: string[];
+beforeEach(() => {
+  world = new HostWorld();
+  reads = [];
+  const { client } = world.api;
+  const counting: Client = {
+    ...client,
+    get: (kind, name) => {
+      reads.push(name.name);
+      return client.get(kind, name);
+    },
+  };
+  reader = createCredentialsReader({ client: counting, clock: world.clock });
+});
+
+const access = (name = 'h1') => accessOf(world.ctx(), world.host(name)!, reader);
+const secret = (name = 'ssh') => world.api.read(SecretKind, { namespace: 'ns', name });
+const owners = (name = 'ssh') => secret(name)?.metadata.ownerReferences ?? [];
+
+describe('how a host is reached', () => {
+  it('defaults: port 22, root, pinned keys only', async () => {
+    world.addHost();
+    expect(await access()).toEqual({
+      key: 'ns/h1',
+      address: 'h1.example.org',
+      port: 22,
+      user: 'root',
+      credentials: { privateKey: 'a private key' },
+      hostKeys: ['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPinned'],
+      trustOnFirstUse: false,
+    });
+  });
+
+  it('through a bastion with a Secret of its own; all keys of a Secret are used', async () => {
+    world.credentials({
+      'ssh-privatekey': 'k',
+      passphrase: 'p',
+      'ssh-certificate': 'c',
+      password: 'w',
+      'sudo-password': 's',
+      other: 'ignored',
+    });
+    world.api.put({
+      ...SecretKind,
+      metadata: { namespace: 'ns', name: 'jump' },
+      data: { password: 'aHVudGVy' },
+    });
+    world.addHost('h1', {
+      ssh: {
+        ...{ address: '10.0.0.7', port: 2222, user: 'ops', credentialsRef: { name: 'ssh' } },
+        hostKeyPolicy: 'TrustOnFirstUse',
+        bastion: {
+          address: 'jump.example.org',
+          credentialsRef: { name: 'jump' },
+          hostKeys: ['ssh-rsa AAAA'],
+        },
+      },
+    });
+    expect(await access()).toEqual({
+      ...{ key: 'ns/h1', address: '10.0.0.7', port: 2222, user: 'ops', hostKeys: [], trustOnFirstUse: true },
+      credentials: { privateKey: 'k', passphrase: 'p', certificate: 'c', password: 'w', sudoPassword: 's' },
+      bastion: {
+        ...{ address: 'jump.example.org', port: 22, user: 'root', trustOnFirstUse: false },
+        ...{ hostKeys: ['ssh-rsa AAAA'], credentials: { password: 'hunter' } },
+      },
+    });
+    expect([owners('ssh'), owners('jump')].map((list) => list.map(({ name }) => name))).toEqual([
+      ['h1'],
+      ['h1'],
+    ]);
+  });
+
+  it.each([
+    ['no Secret', () => world.api.remove(SecretKind, { namespace: 'ns', name: 'ssh' }), 'does not exist'],
+    ['a Secret without a key', () => world.credentials({ passphrase: 'hunter2' }), 'neither ssh-privatekey'],
+    ['an empty key', () => world.credentials({ 'ssh-privatekey': '' }), 'neither ssh-privatekey'],
+  ])('%s: CredentialsMissing names it, and nothing that is in it', async (_what, arrange, message) => {
+    world.addHost();
+    arrange();
+    const error = await access().catch((thrown: Error) => thrown);
+    expect(error).toMatchObject({ name: 'TerminalError', reason: 'CredentialsMissing' });
+    expect(String(error)).toContain(message);
+    expect(String(error)).toContain('ns/ssh');
+    expect(String(error)).not.toContain('hunter2');
+  });
+});
+
+describe('a Secret', () => {
+  it('is read at most every 30 s, and a new version is seen after that', async () => {
+    world.addHost();
+    for (let i = 0; i < 25; i++) {
+      await access();
+      await world.clock.advance(1_000);
+    }
+    expect(reads).toEqual(['ssh']);
+    world.credentials({ 'ssh-privatekey': 'a new key' });
+    await world.clock.advance(10_000);
+    expect((await access()).credentials.privateKey).toBe('a new key');
+  });
+
+  it('CTL-M2: is owned by every host that names it, none as controller, written once for each', async () => {
+    const names = Array.from({ length: 20 }, (_, index) => `h${index}`);
+    names.forEach((name) => world.addHost(name));
+    await Promise.all(names.map((name) => access(name)));
+    await Promise.all(names.map((name) => access(name)));
+    expect(owners().map(({ name }) => name)).toEqual(names);
+    expect(owners().some(({ controller }) => controller === true)).toBe(false);
+    expect(world.api.writes).toHaveLength(names.length);
+    expect(reads).toEqual(['ssh']);
+  });
+
+  it('keeps the owners and labels of others; a former self of the host goes', async () => {
+    const other = { apiVersion: 'v1', kind: 'ConfigMap', name: 'h1', uid: 'other' };
+    const former = { ...other, apiVersion: 'infrastructure.cluster.x-k8s.io/v1alpha1', kind: 'TSHost' };
+    const labels = { [CLUSTER_NAME_LABEL]: 'c1' };
+    const metadata = {
+      ...secret()!.metadata,
+      labels,
+      ownerReferences: [other, { ...former, uid: 'former' }],
+    };
+    world.api.put({ ...secret()!, metadata });
+    world.addHost();
+    await access();
+    expect(owners().map(({ uid }) => uid)).toEqual(['other', world.host()?.metadata.uid]);
+    expect(secret()?.metadata.labels).toEqual(labels);
+  });
+
+  it('a write that is refused is tried again on a fresh copy', async () => {
+    world.addHost();
+    world.addHost('h2');
+    await access();
+    world.credentials({ 'ssh-privatekey': 'changed meanwhile' });
+    await expect(access('h2')).rejects.toMatchObject({ code: 409 });
+    expect((await access('h2')).credentials.privateKey).toBe('changed meanwhile');
+    expect(owners().map(({ name }) => name)).toEqual(['h2']);
+  });
+
+  it('is not taken by a host that is being deleted', async () => {
+    world.addHost('h1', { metadata: { deletionTimestamp: 'now', finalizers: ['x'] } });
+    await access();
+    expect(owners()).toEqual([]);
+  });
+
+  it('one that fails holds up nobody who waits behind', async () => {
+    world.addHost();
+    world.addHost('h2');
+    world.api.beforeWrite = () => {
+      world.api.beforeWrite = () => {};
+      throw new Error('lost');
+    };
+    const both = await Promise.allSettled([access(), access('h2')]);
+    expect(both.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
+  });
+});

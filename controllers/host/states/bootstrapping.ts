@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// The host becomes a Node: by a job of its own, which is started once and then asked how far it is.
+import { Reason } from '../../../api/conditions.ts';
+import type { HostClaim } from '../../../api/tshost.ts';
+import type { JobProgress } from '../../../backends/host-driver.ts';
+import { isDeleting } from '../../../contract/served.ts';
+import type { Ctx } from '../../../runtime/context.ts';
+import { bootstrapJobID, confirmClaim, ownerOf, providerIDOf } from '../claim.ts';
+import { presentClaim, saysOwner } from '../claimed-host.ts';
+import { bootstrapDataFor, type ClaimingMachine, machineOfClaim } from '../machine.ts';
+import { nodeAddress } from '../node-address.ts';
+import { failureOf, failureReason, JOB_POLL_MS, planOperation, showStage } from '../operation.ts';
+import { probeHost } from '../probe.ts';
+import type { HostDeps, HostScope, StateHandler, Transition } from '../scope.ts';
+
+/** A Secret by name is not watched. */
+const SECRET_POLL_MS = 15_000;
+
+const FAILURES = {
+  failed: Reason.BootstrapFailed,
+  interrupted: Reason.BootstrapInterrupted,
+  timedOut: Reason.BootstrapTimedOut,
+};
+
+/** Asks first and starts second: what the host says of the job counts, not what we remember. */
+export const bootstrapping: StateHandler = async (ctx, scope, deps) => {
+  const present = presentClaim(scope);
+  if (!('claim' in present)) return present;
+  const { claim } = present;
+  if (claim.for !== 'Machine') return { state: 'Claimed' };
+
+  const seen = await deps.driver.progress(ctx, scope.access, bootstrapJobID(claim));
+  const isToStart = seen.state === 'none' || (seen.state === 'running' && seen.stopped === true);
+  if (!isToStart) return follow(ctx, scope, claim, seen);
+  const owner = await machineOfClaim(ctx, { host: scope.object, claim }, deps);
+  if (mayBegin(scope, owner)) return start(ctx, scope, deps, { ...owner, claim });
+  // The gates of Claimed tell why not. What has begun and stopped, as in a reboot, stays what it is.
+  return seen.state === 'none' ? { state: 'Claimed' } : STOPPED;
+};
+
+const STOPPED: Transition = {
+  state: 'Bootstrapping',
+  pollMs: 10_000,
+  message: 'The bootstrap stopped in the middle; it goes on once the machine may be worked on again',
+};
+
+/** What the host says becomes the state. A bootstrap that failed stays: whoever owns the machine has it replaced. */
+function follow(ctx: Ctx, scope: HostScope, claim: HostClaim, progress: JobProgress): Transition {
+  const id = bootstrapJobID(claim);
+  if (progress.state === 'succeeded') return { state: 'Provisioned' };
+  if (scope.object.status?.operation?.id !== id)
+    planOperation(scope, { id, kind: 'Bootstrap', attempt: 1 }, ctx.clock);
+  if (progress.state === 'none') return { state: 'Bootstrapping', pollMs: JOB_POLL_MS };
+  showStage(scope, progress.stage);
+  if (progress.state === 'running')
+    return { state: 'Bootstrapping', pollMs: JOB_POLL_MS, message: `Bootstrapping: ${progress.stage}` };
+  const message = `${failureOf(id, progress)}; delete the Machine to have it replaced`;
+  return { state: 'Bootstrapping', error: { reason: failureReason(progress, FAILURES), message } };
+}
+
+/** Looks once more whether it is right to begin: since the state was written something may have changed. */
+async function start(
+  ctx: Ctx,
+  scope: HostScope,
+  deps: HostDeps,
+  owner: ClaimingMachine & { readonly claim: HostClaim },
+): Promise<Transition> {
+  const { object } = scope;
+  const { claim } = owner;
+  // What the gates of Claimed have seen in this very pass is good enough.
+  const report = scope.report ?? (await probeHost(ctx, scope, deps));
+  if (!saysOwner(report, ownerOf(claim)) && report.occupants.length > 0) return { state: 'Claimed' };
+  const address = nodeAddress(object);
+  if (address === undefined) return { state: 'Bootstrapping', error: NO_ADDRESS };
+  const bootstrapData = await bootstrapDataFor(ctx, owner, deps.client);
+  if ('error' in bootstrapData)
+    return { state: 'Bootstrapping', pollMs: SECRET_POLL_MS, error: bootstrapData.error };
+
+  await confirmClaim(ctx, scope, deps);
+  ctx.log.info({ claimant: claim.machine?.name, generation: claim.generation }, 'Bootstrapping host');
+  const progress = await deps.driver.bootstrap(ctx, scope.access, {
+    id: bootstrapJobID(claim),
+    owner: ownerOf(claim),
+    providerID: providerIDOf(object, claim),
+    nodeAddress: address,
+    data: bootstrapData.data,
+  });
+  return follow(ctx, scope, claim, progress);
+}
+
+function mayBegin(
+  { object: host }: HostScope,
+  { agreement, object, machine, paused }: ClaimingMachine,
+): boolean {
+  const isWanted = agreement === 'agreed' && object !== undefined && !isDeleting(object);
+  return isWanted && machine !== undefined && paused === '' && host.spec.maintenance !== true;
+}
+
+const NO_ADDRESS = {
+  reason: Reason.HostNotPrepared,
+  message: 'No IP address was found on the host: give it one, or write an IP address into spec.ssh.address',
+};

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// The host is what it was claimed for. Nothing is done to it; it is looked at now and then.
+import type { HostClaim } from '../../../api/tshost.ts';
+import type { Ctx } from '../../../runtime/context.ts';
+import { machineMissing, presentClaim, takeBack } from '../claimed-host.ts';
+import { type ClaimingMachine, machineAsCached, machineOfClaim } from '../machine.ts';
+import { probeHost } from '../probe.ts';
+import type { HostDeps, HostScope, StateHandler, Transition } from '../scope.ts';
+import { serveBalancer } from './load-balancer.ts';
+
+/** The claim first, then the host: a machine that is gone is worth telling even of a host that does not answer. */
+export const provisioned: StateHandler = async (ctx, scope, deps) => {
+  const present = presentClaim(scope);
+  if (!('claim' in present)) return present;
+  const { claim } = present;
+  if (claim.for === 'LoadBalancer') return serveBalancer(ctx, scope, deps);
+
+  const disagreement = await look(ctx, scope, deps, claim);
+  if (disagreement !== undefined && disagreement.state !== 'Provisioned') return disagreement;
+  // A move loses what was measured, and others wait for the addresses.
+  const isUnknown = scope.object.status?.hardware === undefined;
+  if (scope.probeDue || isUnknown) await probeHost(ctx, scope, deps);
+  return disagreement ?? { state: 'Provisioned' };
+};
+
+/** What is wrong between the host and its machine. Reads past the cache only when the cache says that something is not as it was. */
+async function look(
+  ctx: Ctx,
+  scope: HostScope,
+  deps: HostDeps,
+  claim: HostClaim,
+): Promise<Transition | undefined> {
+  const { object } = scope;
+  if (isAsRecorded(machineAsCached(deps.cache, { host: object, claim }), claim)) return undefined;
+  const owner = await machineOfClaim(ctx, { host: object, claim }, deps);
+  switch (owner.agreement) {
+    case 'agreed':
+      renewUID(object, claim, owner.object?.metadata.uid);
+      return undefined;
+    case 'missing':
+    case 'namesake':
+      return { state: 'Provisioned', error: machineMissing(object, claim, owner.agreement) };
+    // After the status was lost, a host that is to be adopted comes here before its machine has named it.
+    case 'notYet':
+      return { state: 'Claimed' };
+    case 'lost':
+      return takeBack(ctx, scope, claim);
+  }
+}
+
+function isAsRecorded({ agreement, object }: ClaimingMachine, { machine }: HostClaim): boolean {
+  return agreement === 'agreed' && object?.metadata.uid === machine?.uid;
+}
+
+/** A move to another management cluster gives every object a new uid; token and providerID have proven that it is the same machine. */
+function renewUID(object: HostScope['object'], claim: HostClaim, uid: string | undefined): void {
+  if (claim.machine === undefined || uid === undefined || uid === claim.machine.uid) return;
+  object.spec.claim = { ...claim, machine: { ...claim.machine, uid } };
+}

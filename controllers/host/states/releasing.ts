@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// The host is given back: out of the load balancer, then the job that stops and removes everything of a cluster, when it is its turn.
+import { Reason } from '../../../api/conditions.ts';
+import { CLEAN_ANNOTATION } from '../../../api/labels.ts';
+import type { HostClaim } from '../../../api/tshost.ts';
+import type { HostReport } from '../../../backends/host-driver.ts';
+import type { Ctx } from '../../../runtime/context.ts';
+import { memberIsOut } from '../balancer-members.ts';
+import { claimOf, confirmClaim, freeClaim, ownerOf } from '../claim.ts';
+import { saysOwner, takeBack } from '../claimed-host.ts';
+import { type ClaimingMachine, machineOfClaim, pausedClaimant } from '../machine.ts';
+import { cleanJobID, JOB_POLL_MS, planOperation, showStage, SOON_MS } from '../operation.ts';
+import { probeHost, recordOccupants } from '../probe.ts';
+import type { HostDeps, HostScope, StateHandler, Transition } from '../scope.ts';
+
+/** Only the cache is asked. */
+const WAIT_POLL_MS = 1_000;
+const TURN_POLL_MS = 5_000;
+
+/** What is written down has begun, and is seen through; all else is asked first. */
+export const releasing: StateHandler = async (ctx, scope, deps) => {
+  const claim = claimOf(scope.object);
+  const paused = pausedClaimant(deps.cache, scope.object, claim);
+  if (paused !== '') return { state: 'Releasing', message: `Left alone: ${paused}` };
+  if (scope.object.status?.operation?.kind === 'Clean') return clean(ctx, scope, deps);
+  if (claim === undefined) {
+    const isAsked = scope.object.metadata.annotations?.[CLEAN_ANNOTATION] !== undefined;
+    return isAsked ? plan(ctx, scope, deps) : { state: 'Registering' };
+  }
+  if (claim.releasing !== true) return { state: 'Claimed' };
+  const owner = await machineOfClaim(ctx, { host: scope.object, claim }, deps);
+  return (
+    (await neverBegun(ctx, scope, deps, { ...owner, claim })) ??
+    (await outOfBalancer(ctx, scope, deps, owner))
+  );
+};
+
+/**
+ * Where the host goes when the claim that ends never began on it: then nothing on it is ours to remove. By both sides' own words, and
+ * then by the host's: its owner file is written before the first step of a job, and removed after the last.
+ */
+async function neverBegun(
+  ctx: Ctx,
+  scope: HostScope,
+  deps: HostDeps,
+  owner: ClaimingMachine & { readonly claim: HostClaim },
+): Promise<Transition | undefined> {
+  const { claim, agreement } = owner;
+  if (claim.for === 'Machine' && (agreement === 'notYet' || agreement === 'lost'))
+    return takeBack(ctx, scope, claim);
+  const report = await probeHost(ctx, scope, deps);
+  if (saysOwner(report, ownerOf(claim))) return undefined;
+  if (report.owner === undefined && report.occupants.length === 0) {
+    recordOccupants(scope.object, []);
+    freeClaim(scope);
+    return { state: 'Available' };
+  }
+  return report.owner === undefined && wasMade(scope, owner) ? undefined : disown(ctx, scope, claim, report);
+}
+
+/** Somebody says that the host became what it was claimed for, though its own word is missing: adopted, or the file was deleted. */
+function wasMade({ object }: HostScope, { object: machine }: ClaimingMachine): boolean {
+  const isAdopted = object.spec.adopt === true && machine?.spec.host?.adopt === true;
+  const isProvisioned = machine?.status?.initialization?.provisioned === true;
+  return isAdopted || isProvisioned || object.status?.loadBalancer !== undefined;
+}
+
+/** What is on the host was there before the claim, or is another's: it is not cleaned, and the next look quarantines it. */
+function disown(ctx: Ctx, scope: HostScope, claim: HostClaim, { owner }: HostReport): Transition {
+  ctx.log.info({ owner: owner?.token }, 'What is on the host is not of the claim that ends');
+  return takeBack(ctx, scope, claim);
+}
+
+async function outOfBalancer(
+  ctx: Ctx,
+  scope: HostScope,
+  deps: HostDeps,
+  owner: ClaimingMachine,
+): Promise<Transition> {
+  if (claimOf(scope.object)?.for !== 'Machine') return plan(ctx, scope, deps);
+  const message = await memberIsOut(ctx, scope.object, owner, deps);
+  if (message === '') return plan(ctx, scope, deps);
+  return { state: 'Releasing', pollMs: WAIT_POLL_MS, reason: Reason.WaitingForLoadBalancer, message };
+}
+
+/** Takes a turn and writes down what is to be done. It is done in the next pass: so nobody cleans whom the others cannot see. */
+async function plan(ctx: Ctx, scope: HostScope, deps: HostDeps): Promise<Transition> {
+  const { object } = scope;
+  if (object.spec.maintenance === true)
+    return { state: 'Releasing', message: 'In maintenance: nothing is started on the host' };
+  const message = deps.turns.take(object, { cache: deps.cache, limit: deps.cleaningPerPool });
+  if (message !== '')
+    return { state: 'Releasing', pollMs: TURN_POLL_MS, reason: Reason.WaitingForTurn, message };
+  const attempt = claimOf(object) === undefined ? await nextAttempt(ctx, scope, deps) : 1;
+  const id = cleanJobID(object.spec.claim, attempt);
+  planOperation(scope, { id, kind: 'Clean', attempt }, ctx.clock);
+  delete object.metadata.annotations?.[CLEAN_ANNOTATION];
+  return { state: 'Releasing', pollMs: SOON_MS };
+}
+
+/** Earlier tries may have left their jobs on the host, and those do not run again. */
+async function nextAttempt(ctx: Ctx, { object, access }: HostScope, { driver }: HostDeps): Promise<number> {
+  for (let attempt = 1; ; attempt++) {
+    const { state } = await driver.progress(ctx, access, cleanJobID(object.spec.claim, attempt));
+    if (state === 'none' || state === 'running') return attempt;
+  }
+}
+
+/** The job runs on the host by itself; how it ended is judged in Cleaning. */
+async function clean(ctx: Ctx, scope: HostScope, deps: HostDeps): Promise<Transition> {
+  const id = scope.object.status?.operation?.id ?? '';
+  let progress = await deps.driver.progress(ctx, scope.access, id);
+  if (progress.state === 'none' || (progress.state === 'running' && progress.stopped === true)) {
+    await confirmClaim(ctx, scope, deps);
+    ctx.log.info({ job: id }, 'Cleaning host');
+    progress = await deps.driver.clean(ctx, scope.access, id);
+  }
+  if (progress.state === 'succeeded' || progress.state === 'failed') return { state: 'Cleaning' };
+  if (progress.state === 'none') return { state: 'Releasing', pollMs: JOB_POLL_MS };
+  showStage(scope, progress.stage);
+  return { state: 'Releasing', pollMs: JOB_POLL_MS, message: `Cleaning: ${progress.stage}` };
+}
