@@ -7,11 +7,11 @@ import {
   TSMachineKind,
   TSMachineTemplateKind,
 } from '../api/kinds.ts';
+import type { Backends } from '../backends/backend.ts';
 import { createInMemoryBackend } from '../backends/inmemory/machine-backend.ts';
 import { createSimulator } from '../backends/inmemory/simulator.ts';
 import { openInMemoryCloud } from '../backends/inmemory/sqlite-cloud.ts';
 import { byCluster, byOwnerCluster, CLUSTER_INDEX, OWNER_CLUSTER_INDEX } from '../contract/watches.ts';
-import { createHostInventory } from '../controllers/host/inventory.ts';
 import { clusterReconciler } from '../controllers/cluster/reconciler.ts';
 import { clusterWatches } from '../controllers/cluster/watches.ts';
 import { changeFeedTick } from '../controllers/machine/change-feed.ts';
@@ -26,18 +26,20 @@ import type { Manager } from '../runtime/manager.ts';
 import { createTicker } from '../runtime/ticker.ts';
 import type { Flags } from './flags.ts';
 import { atStop, foundation, type Foundation, managerOf } from './foundation.ts';
+import { type Hosts, hosts as hostsOver } from './hosts.ts';
 
 /** How often the simulated machines live on. */
 const SIMULATOR_TICK_MS = 200;
 /** How often a backend is asked what changed: less than one call per account and second while nothing happens (invariant 12). */
 const CHANGES_TICK_MS = 1_500;
 
-/** Serves TSCluster, TSMachine and TSMachineTemplate. */
+/** Serves TSCluster, TSMachine, TSMachineTemplate and TSHost. */
 export function infrastructureManager(flags: Flags): Manager {
   const base = foundation(flags, 'ts-provider');
   watchKinds(base);
   const { backend, simulator, stop } = inMemory(base, flags['in-memory-database']);
-  const { clusters, machines, templates } = controllers(flags, base, backend);
+  const hosts = hostsOver(flags, base);
+  const { clusters, machines, templates } = controllers(flags, base, { inMemory: backend, hosts });
   return managerOf(flags, base, {
     lease: 'ts-provider-leader',
     background: [
@@ -54,8 +56,9 @@ export function infrastructureManager(flags: Flags): Manager {
         tick: changeFeedTick(backend, (name) => machines.wake(name)),
       }),
       atStop('in-memory-cloud', stop),
+      ...hosts.background,
     ],
-    controllers: [clusters, machines, templates],
+    controllers: [clusters, machines, templates, ...hosts.controllers],
   });
 }
 
@@ -84,15 +87,19 @@ function inMemory({ workloads, clock }: Foundation, database: string) {
   return { simulator, backend: createInMemoryBackend(cloud), stop };
 }
 
-type Backend = ReturnType<typeof inMemory>['backend'];
+interface AllBackends {
+  readonly inMemory: ReturnType<typeof inMemory>['backend'];
+  readonly hosts: Hosts;
+}
 
-function controllers(flags: Flags, base: Foundation, backend: Backend) {
+function controllers(flags: Flags, base: Foundation, { inMemory, hosts }: AllBackends) {
   const { cache } = base;
+  const backends: Backends = { for: (spec) => (spec.host === undefined ? inMemory : hosts.backend) };
   return {
     machines: createController(
       {
         name: 'tsmachine',
-        reconcile: machineReconciler({ ...base, backends: { for: () => backend } }),
+        reconcile: machineReconciler({ ...base, backends }),
         watches: machineWatches(cache),
         concurrency: flags.machineConcurrency,
       },
@@ -101,7 +108,7 @@ function controllers(flags: Flags, base: Foundation, backend: Backend) {
     clusters: createController(
       {
         name: 'tscluster',
-        reconcile: clusterReconciler({ ...base, inventory: createHostInventory(base) }),
+        reconcile: clusterReconciler({ ...base, inventory: hosts.inventory }),
         watches: clusterWatches(cache),
         concurrency: flags.clusterConcurrency,
       },
@@ -110,7 +117,10 @@ function controllers(flags: Flags, base: Foundation, backend: Backend) {
     templates: createController(
       {
         name: 'tsmachinetemplate',
-        reconcile: machineTemplateReconciler({ ...base, sizeOf: (spec) => backend.size(spec) }),
+        reconcile: machineTemplateReconciler({
+          ...base,
+          sizeOf: (spec) => (spec.inMemory === undefined ? undefined : inMemory.size(spec)),
+        }),
         watches: machineTemplateWatches(cache),
         concurrency: 1,
       },
