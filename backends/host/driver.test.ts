@@ -176,7 +176,9 @@ chmod 755 /usr/local/bin/kubeadm`);
       '/var/lib/ts-provider',
     ]);
     const later = jobOf(DATA, { id: 'bootstrap-2-ffffffff', owner: { token: 'ffffffff', generation: 2 } });
-    await expect(driver.bootstrap(ctx, access, later)).rejects.toMatchObject({ reason: 'HostClaimedElsewhere' });
+    await expect(driver.bootstrap(ctx, access, later)).rejects.toMatchObject({
+      reason: 'HostClaimedElsewhere',
+    });
 
     expect(await settled(() => driver.clean(ctx, access, 'clean-1-1'))).toEqual({ state: 'succeeded' });
     await driver.finishClean(ctx, access);

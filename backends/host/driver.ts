@@ -2,7 +2,7 @@
 // The port of hosts, over SSH: each verb is one or two short runs of a script on the host.
 import type { Ctx } from '../../runtime/context.ts';
 import { TerminalError } from '../../runtime/errors.ts';
-import type { BootstrapJob, HostAccess, HostDriver, JobProgress } from '../host-driver.ts';
+import type { BootstrapJob, HostDriver, JobProgress } from '../host-driver.ts';
 import { cleanJob } from './cleanup/clean-job.ts';
 import { finishClean } from './cleanup/finish.ts';
 import { interpret, InterpretError } from './cloud-config/interpret.ts';
@@ -33,7 +33,10 @@ export function createHostDriver({ pool }: { readonly pool: SshPool }): SshHostD
   return {
     probe: (ctx, access) => probeHost(ctx, pool.host(access)),
     bootstrap: (ctx, access, job) =>
-      ensureJob(ctx, pool.host(access), { id: job.id, make: () => bootstrapJob(ctx, pool.host(access), job) }),
+      ensureJob(ctx, pool.host(access), {
+        id: job.id,
+        make: () => bootstrapJob(ctx, pool.host(access), job),
+      }),
     progress: (ctx, access, jobID) => jobProgress(ctx, pool.host(access), jobID),
     clean: (ctx, access, jobID) =>
       ensureJob(ctx, pool.host(access), { id: jobID, make: async () => cleanJob(jobID) }),

@@ -127,7 +127,7 @@ function run(args: readonly string[], input: string | Buffer = ''): Promise<RunR
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     child.on('error', reject);
-    child.on('exit', (code) => setImmediate(() => resolve({ exitCode: code ?? undefined, stdout, stderr })));
+    child.on('close', (code) => resolve({ exitCode: code ?? undefined, stdout, stderr }));
     child.stdin.on('error', () => {}).end(input);
   });
 }

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { SecretKind } from '../../api/kinds.ts';
 import { CLUSTER_NAME_LABEL } from '../../api/labels.ts';
 import type { Client } from '../../runtime/client.ts';
+import type { TerminalError } from '../../runtime/errors.ts';
 import { HostWorld } from '../../test/host-world.ts';
 import { accessOf } from './access.ts';
 import { createCredentialsReader, type CredentialsReader } from './credentials.ts';
@@ -88,11 +89,14 @@ describe('how a host is reached', () => {
   ])('%s: CredentialsMissing names it, and nothing that is in it', async (_what, arrange, message) => {
     world.addHost();
     arrange();
-    const error = await access().catch((thrown: Error) => thrown);
+    const error = await access().then(
+      () => undefined,
+      (thrown: TerminalError) => thrown,
+    );
     expect(error).toMatchObject({ name: 'TerminalError', reason: 'CredentialsMissing' });
-    expect(String(error)).toContain(message);
-    expect(String(error)).toContain('ns/ssh');
-    expect(String(error)).not.toContain('hunter2');
+    expect(error?.message).toContain(message);
+    expect(error?.message).toContain('ns/ssh');
+    expect(error?.message).not.toContain('hunter2');
   });
 });
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Secrets with which hosts are reached: read as seldom as can be, since hundreds of hosts may share one.
 import type { Secret } from '../../api/cluster-api.ts';
+import { Reason } from '../../api/conditions.ts';
 import { SecretKind, TSHostKind } from '../../api/kinds.ts';
 import type { TSHost } from '../../api/tshost.ts';
 import type { SshCredentials } from '../../backends/host-driver.ts';
@@ -104,7 +105,7 @@ function credentialsOf(secret: Secret): SshCredentials {
 }
 
 function missing(secret: ObjectName, what: string): TerminalError {
-  return new TerminalError('CredentialsMissing', `Secret ${keyOf(secret)} ${what}`);
+  return new TerminalError(Reason.CredentialsMissing, `Secret ${keyOf(secret)} ${what}`);
 }
 
 /** Work with the same key is done one after the other: writes to a Secret that hosts share would only refuse each other. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A look at a host, and what of it is written down. Only what changed makes a difference: an idle fleet writes nothing.
+import { Reason } from '../../api/conditions.ts';
 import { CLEAN_ANNOTATION } from '../../api/labels.ts';
 import type { TSHost, TSHostStatus } from '../../api/tshost.ts';
 import type { HostReport, Occupant } from '../../backends/host-driver.ts';
@@ -48,7 +49,7 @@ export function dirtyError(
   const first = sorted.slice(0, 3).map(({ what }) => what);
   const more = occupants.length > first.length ? ` and ${occupants.length - first.length} more` : '';
   return {
-    reason: 'HostDirty',
+    reason: Reason.HostDirty,
     message: `Something of a cluster is on the host: ${first.join(', ')}${more}; ${advice}`,
   };
 }

@@ -240,7 +240,18 @@ describe('a host that does not answer', () => {
     await expect(pass).rejects.toThrow('does not answer');
   });
 
-  it('failures of the API server are not the host, and an unknown error writes nothing about it', async () => {
+  it('an API server that does not answer is not the host', async () => {
+    world.addHost();
+    await world.reconcile();
+    const get = () => Promise.reject(new TransientError('no answer of the API server'));
+    const manager = world.manager({ client: { ...world.api.client, get } });
+    const before = writes();
+    for (let i = 0; i < 5; i++) await expect(manager.reconcile()).rejects.toThrow('no answer');
+    expect(world.status().operationalStatus).toBe('OK');
+    expect(writes()).toBe(before);
+  });
+
+  it('an error that nobody knows says nothing about the host', async () => {
     world.addHost();
     await world.reconcile();
     h1().link = new Error('a bug');

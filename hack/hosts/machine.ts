@@ -12,7 +12,7 @@ export interface MachineOptions {
   readonly plug: Plug;
   /** Folder for its disk and its console. */
   readonly dir: string;
-  /** Folders below its disk, the uppermost first. */
+  /** Folders below its disk, the uppermost first; the last is a Debian root. */
   readonly layers: readonly string[];
   /** Folder to take /var/lib/containerd from; none for a machine without containers. */
   readonly containers: string | undefined;
@@ -117,8 +117,8 @@ export function createMachine(options: MachineOptions): Machine {
     async boot() {
       if (server?.running() !== true) await start();
     },
-    cut: (what) => cut(plug, what),
-    mend: () => mend(plug),
+    cut: (what) => cut(plug, what, layers.at(-1)!),
+    mend: () => mend(plug, layers.at(-1)!),
     async destroy() {
       await crash();
       if (isMounted(at('root'))) await runProgram('umount', [at('root')]);

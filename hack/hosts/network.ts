@@ -54,7 +54,7 @@ export async function plugIn(plug: Plug): Promise<void> {
   await inside('address', 'add', `${addressOf(plug)}/24`, 'dev', 'eth0');
   await inside('link', 'set', 'eth0', 'up');
   await inside('route', 'add', 'default', 'via', ROUTER);
-  await ip('route', 'replace', `${POD_PREFIX}.${number}.0/24`, 'via', addressOf(plug));
+  await showPods(plug);
 }
 
 /** Twice is harmless. */
@@ -79,20 +79,30 @@ export async function showToWorld(plug: Plug): Promise<void> {
 }
 
 /** Pulls the cable, or loses every packet that its SSH server sends: connections hang, nothing is refused. */
-export async function cut(plug: Plug, what: 'all' | 'ssh'): Promise<void> {
+export async function cut(plug: Plug, what: 'all' | 'ssh', debian: string): Promise<void> {
   if (what === 'all') return ip('link', 'set', cable(plug), 'down');
-  const at = ['dev', cable(plug)];
-  await runProgram('tc', ['qdisc', 'replace', ...at, 'clsact']);
-  const fromServer = ['match', 'ip', 'protocol', '6', '0xff', 'match', 'ip', 'sport', '22', '0xffff'];
-  const filter = ['filter', 'add', ...at, 'ingress', 'protocol', 'ip', 'u32', ...fromServer];
-  await runProgram('tc', [...filter, 'action', 'drop']);
+  // To the world itself, and over the bridge to the bastion.
+  const chain = (hook: string) =>
+    `chain ${hook} { type filter hook ${hook} priority 0; ip saddr ${addressOf(plug)} tcp sport 22 drop; }`;
+  await filter(debian, `table ip ${cable(plug)} { ${chain('input')} ${chain('forward')} }`);
 }
 
 /** Makes good both kinds of {@link cut}. */
-export async function mend(plug: Plug): Promise<void> {
-  await runProgram('tc', ['qdisc', 'delete', 'dev', cable(plug), 'clsact']).catch(() => undefined);
+export async function mend(plug: Plug, debian: string): Promise<void> {
+  await filter(debian, `table ip ${cable(plug)} {}; delete table ip ${cable(plug)}`);
   await ip('link', 'set', cable(plug), 'up');
-  await ip('route', 'replace', `${POD_PREFIX}.${plug.number}.0/24`, 'via', addressOf(plug));
+  await showPods(plug);
+}
+
+/** The nft of the Debian root, on our network: the computer may not have one. */
+async function filter(debian: string, ruleset: string): Promise<void> {
+  await runProgram('chroot', [debian, 'nft', '--file', '-'], { input: `${ruleset}\n` });
+}
+
+/** Without `onlink` the router would refuse a gateway that it may not speak with itself. */
+async function showPods(plug: Plug): Promise<void> {
+  const gateway = ['via', addressOf(plug), 'dev', BRIDGE, 'onlink'];
+  await ip('route', 'replace', `${POD_PREFIX}.${plug.number}.0/24`, ...gateway);
 }
 
 function cable({ number }: Plug): string {

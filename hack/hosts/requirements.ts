@@ -8,7 +8,6 @@ const PROGRAMS = {
   debootstrap: 'debootstrap',
   'systemd-nspawn': 'systemd-container',
   ip: 'iproute2',
-  tc: 'iproute2',
   nsenter: 'util-linux',
   unshare: 'util-linux',
   setpriv: 'util-linux',

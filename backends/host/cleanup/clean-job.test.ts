@@ -156,7 +156,10 @@ describe.skipIf(whyNot !== undefined)('a clean-up, on a host of its own', { time
         'network network namespace cni-0f',
       ]);
       const ended = await clean(host);
-      expect(Object.values(ended).map(({ code }) => code), JSON.stringify(ended)).toEqual(CLEAN.steps.map(() => 0));
+      expect(
+        Object.values(ended).map(({ code }) => code),
+        JSON.stringify(ended),
+      ).toEqual(CLEAN.steps.map(() => 0));
       expect(host.snapshot()).toEqual(before);
       expect(await occupants(host)).toEqual([]);
       expect(host.sh("pgrep -c 'containerd-shim|postgres'").trim()).toBe('2');
@@ -210,7 +213,9 @@ describe.skipIf(whyNot !== undefined)('a clean-up, on a host of its own', { time
     });
 
     it("leaves an etcd alone that is somebody else's, with its data, and does not call the host clean", async () => {
-      host.sh(`${START}mkdir -p /var/lib/etcd/default; echo data >/var/lib/etcd/default/db; start etcd --name mine`);
+      host.sh(
+        `${START}mkdir -p /var/lib/etcd/default; echo data >/var/lib/etcd/default/db; start etcd --name mine`,
+      );
       const ended = await clean(host);
       expect(ended['fence']?.code).toBe(0);
       expect(host.sh('cat /var/lib/etcd/default/db')).toBe('data\n');
@@ -218,7 +223,9 @@ describe.skipIf(whyNot !== undefined)('a clean-up, on a host of its own', { time
     });
 
     it('does not empty what a link leads to outside of the folders for data', async () => {
-      host.sh('mkdir -p /srv/etcd; echo data >/srv/etcd/db; ln -s /srv/etcd /var/lib/etcd; mkdir /precious; echo x >/precious/x; ln -s /precious /var/lib/kubelet');
+      host.sh(
+        'mkdir -p /srv/etcd; echo data >/srv/etcd/db; ln -s /srv/etcd /var/lib/etcd; mkdir /precious; echo x >/precious/x; ln -s /precious /var/lib/kubelet',
+      );
       await clean(host);
       expect(host.sh('ls /srv/etcd; cat /precious/x')).toBe('x\n');
     });
@@ -237,7 +244,9 @@ describe.skipIf(whyNot !== undefined)('a clean-up, on a host of its own', { time
     });
 
     it('puts back what the bootstrap data changed', async () => {
-      host.sh('mkdir -p /etc/app; echo old >/etc/app/kept; chmod 600 /etc/app/kept; echo old-name >/etc/hostname; hostname old-name');
+      host.sh(
+        'mkdir -p /etc/app; echo old >/etc/app/kept; chmod 600 /etc/app/kept; echo old-name >/etc/hostname; hostname old-name',
+      );
       const before = withoutBackups(host.snapshot());
       const { steps } = interpret(BOOTSTRAP_DATA, METADATA);
       for (const step of steps) await host.remote.run(ctx, step.script);

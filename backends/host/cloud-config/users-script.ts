@@ -22,7 +22,7 @@ add_member() {
 lock() { if command -v passwd >/dev/null 2>&1; then passwd -l "$1" >/dev/null; else usermod --lock "$1"; fi; }
 # A rule that sudo cannot read would take sudo from everybody. What is there already is not added again.
 add_rules() {
-  make_folder "$(dirname "$1")" && remember "$1" || return 1
+  make_folder "$(dirname "$1")" && chmod 750 "$(dirname "$1")" && remember "$1" || return 1
   work=$(mktemp -d) || return 1
   base64 -d >"$work/rules"
   { cat "$1" 2>/dev/null || printf '# Written by ts-provider\n'; } >"$work/all"

@@ -10,10 +10,11 @@ export const SOCKET = '/var/lib/haproxy/ts-provider.sock';
 /**
  * The lines that hold for every cluster; HAProxy 1.8 knows them all. Connections of Kubernetes are long: watches, logs, port forwards. They
  * are ended by whoever uses them, by keepalive when the other side is gone, or here after hours. An API server that refuses anonymous
- * questions answers 401 or 403 and counts as live.
+ * questions answers 401 or 403 and counts as live. Two file descriptors for each connection have to be within the hard limit, else HAProxy
+ * does not start: 4000 is what some hundred Nodes need.
  */
 const COMMON = `global
-    maxconn 10000
+    maxconn 4000
     user haproxy
     group haproxy
     chroot /var/lib/haproxy

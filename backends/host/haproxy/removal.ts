@@ -47,6 +47,8 @@ stop || exit 1
 if [ -e "$installed" ]; then
   if have haproxy; then uninstall || { echo 'error: HAProxy cannot be uninstalled'; exit 1; }; fi
   rm -f "$config"
+  # What the package makes and leaves.
+  rm -rf --one-file-system /var/lib/haproxy /run/haproxy /run/haproxy-master.sock
 elif [ -e "$before" ]; then
   mv -f "$before" "$config"
 else

@@ -40,8 +40,10 @@ export interface TestServerOptions {
   readonly port?: number;
   /** Host keys in private form; a fresh Ed25519 key when absent. */
   readonly hostKeys?: readonly string[];
-  /** Whether a login is right; the user `root` or `admin` with {@link PASSWORD} or any key when absent. */
-  readonly admits?: (attempt: AuthContext) => boolean;
+  /** Answers a login; anybody with {@link PASSWORD} or any key is let in when absent. */
+  readonly onLogin?: (attempt: AuthContext) => void;
+  /** Shown before the login. */
+  readonly banner?: string;
   /** Takes a command away from the shell. */
   readonly onCommand?: (channel: ServerChannel, command: string) => void;
   /** Added before PATH, for programs of the test's own. */
@@ -80,17 +82,18 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const connections: Connection[] = [];
   const commands: string[] = [];
   let logins = 0;
-  const server = new Server({ hostKeys: [...privateKeys] }, (connection) => {
-    connections.push(connection);
-    connection.on('error', () => undefined);
-    connection.on('authentication', (attempt) =>
-      (options.admits ?? usualLogin)(attempt) ? attempt.accept() : attempt.reject(['publickey', 'password']),
-    );
-    connection.on('ready', () => {
-      logins++;
-      serve(connection, options, commands);
-    });
-  });
+  const server = new Server(
+    { hostKeys: [...privateKeys], ...(options.banner !== undefined && { banner: options.banner }) },
+    (connection) => {
+      connections.push(connection);
+      connection.on('error', () => undefined);
+      connection.on('authentication', options.onLogin ?? usualLogin);
+      connection.on('ready', () => {
+        logins++;
+        serve(connection, options, commands);
+      });
+    },
+  );
   // A listener of our own, so that sockets can be dropped.
   const front = createServer((socket) => {
     sockets.add(socket);
@@ -121,9 +124,11 @@ function publicLine(privateKey: string): string {
   return `${key.type} ${key.getPublicSSH().toString('base64')}`;
 }
 
-function usualLogin(attempt: AuthContext): boolean {
-  if (attempt.method === 'password') return attempt.password === PASSWORD;
-  return attempt.method === 'publickey';
+function usualLogin(attempt: AuthContext): void {
+  const right =
+    attempt.method === 'publickey' || (attempt.method === 'password' && attempt.password === PASSWORD);
+  if (right) attempt.accept();
+  else attempt.reject(['publickey', 'password']);
 }
 
 function serve(connection: Connection, options: TestServerOptions, commands: string[]): void {
@@ -151,7 +156,7 @@ function serve(connection: Connection, options: TestServerOptions, commands: str
 
 /** Runs a command line as sshd would. */
 export function runCommand(channel: ServerChannel, command: string, programs?: string): void {
-  const PATH = [programs, process.env['PATH']].filter(Boolean).join(':');
+  const PATH = [programs, '/usr/local/bin:/usr/bin:/bin'].filter(Boolean).join(':');
   const child = spawn('/bin/sh', ['-c', command], { env: { PATH } });
   child.stdin.on('error', () => undefined);
   channel.pipe(child.stdin);

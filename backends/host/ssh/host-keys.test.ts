@@ -84,8 +84,7 @@ describe('a host', () => {
 
   it('with another key than the pinned one gets no password, and people are told both fingerprints', async () => {
     let asked = 0;
-    const admits = () => ++asked > 0;
-    const server = await startServer({ admits });
+    const server = await startServer({ onLogin: () => asked++ });
     onTestFinished(() => server.close());
     const pinned = newHostKey('rsa').line;
     const run = newPool()

@@ -128,6 +128,7 @@ export class Link {
       opened.client.on('end', () => broke());
       opened.client.on('close', () => broke());
       opened.stream.on('close', () => broke());
+      if (opened.stream.destroyed) broke();
       if (this.users === 0) this.unused();
       return opened;
     } catch (error) {

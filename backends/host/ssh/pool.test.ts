@@ -306,7 +306,10 @@ describe('through a bastion', () => {
   it('hosts share its connection, and each keeps credentials and keys of its own', async () => {
     const bastion = await serverWith({ forwards: true });
     const host = await serverWith({
-      admits: (attempt) => attempt.method === 'password' && attempt.password === 'own',
+      onLogin: (attempt) =>
+        attempt.method === 'password' && attempt.password === 'own'
+          ? attempt.accept()
+          : attempt.reject(['password']),
     });
     const pool = poolWith();
     const runs = ['a', 'b', 'c'].map((name) => {

@@ -192,7 +192,7 @@ class Pool implements SshPool {
         release();
       }
     } catch (error) {
-      throw transient(end.place, 'connecting', error);
+      throw transient(end.place, 'waiting for a connection', error);
     } finally {
       either.end();
       done();

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The host is given back: out of the load balancer, then the job that stops and removes everything of a cluster, when it is its turn.
-import { Reason } from '../../../api/conditions.ts';
+import { ConditionType, Reason } from '../../../api/conditions.ts';
 import { CLEAN_ANNOTATION } from '../../../api/labels.ts';
 import type { HostClaim } from '../../../api/tshost.ts';
 import type { HostReport } from '../../../backends/host-driver.ts';
+import { getCondition } from '../../../runtime/conditions.ts';
 import type { Ctx } from '../../../runtime/context.ts';
 import { memberIsOut } from '../balancer-members.ts';
 import { claimOf, confirmClaim, freeClaim, ownerOf } from '../claim.ts';
 import { saysOwner, takeBack } from '../claimed-host.ts';
-import { type ClaimingMachine, machineOfClaim, pausedClaimant } from '../machine.ts';
+import { type ClaimingMachine, machineAsCached, machineOfClaim, pausedClaimant } from '../machine.ts';
 import { cleanJobID, JOB_POLL_MS, planOperation, showStage, SOON_MS } from '../operation.ts';
 import { probeHost, recordOccupants } from '../probe.ts';
 import type { HostDeps, HostScope, StateHandler, Transition } from '../scope.ts';
@@ -28,12 +29,31 @@ export const releasing: StateHandler = async (ctx, scope, deps) => {
     return isAsked ? plan(ctx, scope, deps) : { state: 'Registering' };
   }
   if (claim.releasing !== true) return { state: 'Claimed' };
-  const owner = await machineOfClaim(ctx, { host: scope.object, claim }, deps);
-  return (
-    (await neverBegun(ctx, scope, deps, { ...owner, claim })) ??
-    (await outOfBalancer(ctx, scope, deps, owner))
-  );
+  return giveBack(ctx, scope, deps, claim);
 };
+
+/** Waits first, since they are cheap and may be many; the host itself is asked last, and right before its clean-up is written down. */
+async function giveBack(ctx: Ctx, scope: HostScope, deps: HostDeps, claim: HostClaim): Promise<Transition> {
+  const { object } = scope;
+  const at = { host: object, claim };
+  const cached = machineAsCached(deps.cache, at);
+  const waiting =
+    claim.for === 'Machine' && !isUnnamed(cached) ? await outOfBalancer(ctx, scope, deps, cached) : undefined;
+  if (waiting !== undefined) return waiting;
+  const hasWaited =
+    getCondition(object.status?.conditions, ConditionType.Ready)?.reason === Reason.WaitingForTurn;
+  if (hasWaited) {
+    const message = takeTurn(scope, deps);
+    if (message !== '') return waitForTurn(message);
+  }
+  const owner = await machineOfClaim(ctx, at, deps);
+  return (await neverBegun(ctx, scope, deps, { ...owner, claim })) ?? plan(ctx, scope, deps);
+}
+
+/** The machine does not name the host; it does not wait for what it never was part of. */
+function isUnnamed({ agreement }: ClaimingMachine): boolean {
+  return agreement === 'notYet' || agreement === 'lost';
+}
 
 /**
  * Where the host goes when the claim that ends never began on it: then nothing on it is ours to remove. By both sides' own words, and
@@ -45,9 +65,8 @@ async function neverBegun(
   deps: HostDeps,
   owner: ClaimingMachine & { readonly claim: HostClaim },
 ): Promise<Transition | undefined> {
-  const { claim, agreement } = owner;
-  if (claim.for === 'Machine' && (agreement === 'notYet' || agreement === 'lost'))
-    return takeBack(ctx, scope, claim);
+  const { claim } = owner;
+  if (claim.for === 'Machine' && isUnnamed(owner)) return takeBack(ctx, scope, claim);
   const report = await probeHost(ctx, scope, deps);
   if (saysOwner(report, ownerOf(claim))) return undefined;
   if (report.owner === undefined && report.occupants.length === 0) {
@@ -73,14 +92,21 @@ function disown(ctx: Ctx, scope: HostScope, claim: HostClaim, { owner }: HostRep
 
 async function outOfBalancer(
   ctx: Ctx,
-  scope: HostScope,
+  { object }: HostScope,
   deps: HostDeps,
   owner: ClaimingMachine,
-): Promise<Transition> {
-  if (claimOf(scope.object)?.for !== 'Machine') return plan(ctx, scope, deps);
-  const message = await memberIsOut(ctx, scope.object, owner, deps);
-  if (message === '') return plan(ctx, scope, deps);
+): Promise<Transition | undefined> {
+  const message = await memberIsOut(ctx, object, owner, deps);
+  if (message === '') return undefined;
   return { state: 'Releasing', pollMs: WAIT_POLL_MS, reason: Reason.WaitingForLoadBalancer, message };
+}
+
+function takeTurn({ object }: HostScope, { turns, cache, cleaningPerPool }: HostDeps): string {
+  return turns.take(object, { cache, limit: cleaningPerPool });
+}
+
+function waitForTurn(message: string): Transition {
+  return { state: 'Releasing', pollMs: TURN_POLL_MS, reason: Reason.WaitingForTurn, message };
 }
 
 /** Takes a turn and writes down what is to be done. It is done in the next pass: so nobody cleans whom the others cannot see. */
@@ -88,9 +114,8 @@ async function plan(ctx: Ctx, scope: HostScope, deps: HostDeps): Promise<Transit
   const { object } = scope;
   if (object.spec.maintenance === true)
     return { state: 'Releasing', message: 'In maintenance: nothing is started on the host' };
-  const message = deps.turns.take(object, { cache: deps.cache, limit: deps.cleaningPerPool });
-  if (message !== '')
-    return { state: 'Releasing', pollMs: TURN_POLL_MS, reason: Reason.WaitingForTurn, message };
+  const message = takeTurn(scope, deps);
+  if (message !== '') return waitForTurn(message);
   const attempt = claimOf(object) === undefined ? await nextAttempt(ctx, scope, deps) : 1;
   const id = cleanJobID(object.spec.claim, attempt);
   planOperation(scope, { id, kind: 'Clean', attempt }, ctx.clock);

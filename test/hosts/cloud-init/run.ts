@@ -37,7 +37,7 @@ export const METADATA = {
   provider_id: 'tshost://default/host-1/0a1b2c3d',
 };
 
-/** The last line is the name of the host at the end. $1 root, $2 work, $3 script in the system */
+/** The last line is the name of the host at the end. $1 is the root, $2 the folder of this run, $3 a script in the system. */
 const INSIDE = `set -e
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/merged"
 mount -t proc proc "$2/merged/proc"
@@ -50,11 +50,23 @@ timeout 120 chroot "$2/merged" /bin/sh "$3" </dev/null
 echo
 hostname`;
 
-const REAL = `export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin PYTHONDONTWRITEBYTECODE=1
-cloud-init init --local
-cloud-init init
-cloud-init modules --mode=config
-cloud-init modules --mode=final
+/** The commands that its units run, each in a process of its own; loading Python's modules once is what saves time. */
+const REAL = `exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin PYTHONDONTWRITEBYTECODE=1 python3 -c '
+import os, sys
+from cloudinit.cmd import main
+for command in (["init", "--local"], ["init"], ["modules", "--mode=config"], ["modules", "--mode=final"]):
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        sys.argv = ["cloud-init", *command]
+        try:
+            main.main(sys.argv)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
+    os.waitpid(child, 0)
+'
 `;
 
 /** With the real cloud-init. */
@@ -86,18 +98,22 @@ async function runIn(root: string, one: Case, files: Readonly<Record<string, str
   const work = temporaryDirectory('compared');
   try {
     for (const folder of ['upper', 'work', 'merged']) mkdirSync(join(work.path, folder));
-    for (const [path, content] of Object.entries({ ...one.before, ...files }))
-      put(join(work.path, 'upper'), path, content);
-    const before = changesIn(join(work.path, 'upper'));
+    const upper = join(work.path, 'upper');
+    const before = { 'etc/hostname': 'machine-1\n', ...one.before };
+    for (const [path, content] of Object.entries({ ...before, ...files })) put(upper, path, content);
+    const given = entriesIn(upper);
     const log = await isolated([root, work.path, '/compared/run']);
-    const lines = log.trimEnd().split('\n');
-    const after = changesIn(join(work.path, 'upper'));
-    for (const [path, entry] of before)
-      if (JSON.stringify(after.get(path)) === JSON.stringify(entry)) after.delete(path);
-    return { files: after, hostname: lines.at(-1) ?? '', log };
+    const changed = [...entriesIn(upper)].filter(
+      ([path, entry]) => !isSame(entry, given.get(path)) && !isSame(entry, entryOf(join(root, path))),
+    );
+    return { files: new Map(changed), hostname: log.trimEnd().split('\n').at(-1) ?? '', log };
   } finally {
     work.remove();
   }
+}
+
+function isSame(one: Entry, other: Entry | undefined): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 function put(folder: string, path: string, content: string): void {
@@ -129,19 +145,21 @@ function isolated(args: readonly string[]): Promise<string> {
   });
 }
 
-function changesIn(upper: string): Map<string, Entry> {
+function entriesIn(folder: string): Map<string, Entry> {
   const found = new Map<string, Entry>();
-  for (const name of readdirSync(upper, { recursive: true, encoding: 'utf8' }))
-    found.set(`/${name}`, entryOf(join(upper, name)));
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    const entry = entryOf(join(folder, name));
+    if (entry !== undefined) found.set(`/${name}`, entry);
+  }
   return found;
 }
 
-function entryOf(path: string): Entry {
-  const stat = lstatSync(path);
-  const mode = (stat.mode & 0o7777).toString(8).padStart(4, '0');
-  const owner = `${stat.uid}:${stat.gid}`;
-  if (stat.isDirectory()) return { kind: 'folder', mode, owner, content: '' };
-  if (stat.isSymbolicLink()) return { kind: 'link', mode, owner, content: readlinkSync(path) };
-  if (!stat.isFile()) return { kind: 'other', mode, owner, content: '' };
-  return { kind: 'file', mode, owner, content: readFileSync(path, 'latin1') };
+function entryOf(path: string): Entry | undefined {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return undefined;
+  const rest = { mode: (stat.mode & 0o7777).toString(8).padStart(4, '0'), owner: `${stat.uid}:${stat.gid}` };
+  if (stat.isDirectory()) return { kind: 'folder', ...rest, content: '' };
+  if (stat.isSymbolicLink()) return { kind: 'link', ...rest, content: readlinkSync(path) };
+  if (!stat.isFile()) return { kind: 'other', ...rest, content: '' };
+  return { kind: 'file', ...rest, content: readFileSync(path, 'latin1') };
 }
