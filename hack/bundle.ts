@@ -40,6 +40,8 @@ await build({
   // There is no package.json beside the bundle to read it from.
   define: { 'process.env.TS_PROVIDER_VERSION': JSON.stringify(values.version) },
   banner: { js: BANNER },
+  // Compiled add-ons of dependencies stay out: ssh2 does without them, and the bundle runs on every architecture.
+  external: ['*.node'],
   legalComments: 'eof',
   logLevel: 'warning',
 });

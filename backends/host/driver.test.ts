@@ -142,7 +142,7 @@ describe.skipIf(whyNot !== undefined)('on a host of its own', { timeout: 60_000 
   beforeEach(async () => {
     host = await startPrivateHost('system');
     driver = createHostDriver({ pool: poolOf(host.remote) });
-    host.sh(`mkdir -p /run/mount /etc/kubernetes
+    host.sh(`mkdir -p /run/mount
 cat >/usr/local/bin/kubeadm <<'END'
 ${KUBEADM}END
 chmod 755 /usr/local/bin/kubeadm`);

@@ -68,7 +68,7 @@ async function ensureJob(
 
 /** A reboot has ended whoever worked on it. */
 export function isForsaken(progress: JobProgress): boolean {
-  return progress.state === 'running' && progress.message.includes('nothing works on it');
+  return progress.state === 'running' && progress.stopped === true;
 }
 
 async function bootstrapJob(ctx: Ctx, remote: RemoteHost, job: BootstrapJob): Promise<Job> {

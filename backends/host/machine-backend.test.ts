@@ -146,18 +146,22 @@ describe('what a host says becomes what the machine is', () => {
     expect(await backend.observe(ctx, named)).toMatchObject({ state: 'pending', addresses: [{}] });
   });
 
-  it('says what the TSHost waits for', async () => {
+  it.each([
+    {
+      message: '2 of 2 hosts of pool x are being cleaned',
+      want: 'Host rack-a-07: Claimed; 2 of 2 hosts of pool x are being cleaned',
+    },
+    { message: 'TSMachine default/m', want: 'Host rack-a-07: Claimed' },
+    { message: '', want: 'Host rack-a-07: Claimed' },
+  ])('says what the TSHost waits for: $message', async ({ message, want }) => {
     const ready = {
       type: 'Ready',
       status: 'False' as const,
-      reason: 'WaitingForTurn',
+      reason: 'HostClaimed',
       lastTransitionTime: since,
     };
-    const message = '2 of 2 hosts of pool x are being cleaned';
     const { backend, named } = held({ state: 'Claimed', conditions: [{ ...ready, message }] });
-    expect(await backend.observe(ctx, named)).toMatchObject({
-      message: `Host rack-a-07: Claimed; ${message}`,
-    });
+    expect(await backend.observe(ctx, named)).toMatchObject({ message: want });
   });
 
   it.each([

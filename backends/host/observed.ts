@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the TSHost controller reports of a host, in the words of the port.
 import { isIP } from 'node:net';
-import { Reason } from '../../api/conditions.ts';
+import { ConditionType, Reason } from '../../api/conditions.ts';
 import { FORCE_RELEASE_ANNOTATION } from '../../api/labels.ts';
 import type { HostState } from '../../api/tshost-status.ts';
 import type { MachineAddress } from '../../api/tsmachine.ts';
@@ -64,10 +64,11 @@ function obstacle({ maintenance, status: { operationalStatus } }: HeldHost): str
   return maintenance || operationalStatus === 'Maintenance' ? 'it is in maintenance' : undefined;
 }
 
-/** What the TSHost itself says where it is not ready, such as whose turn it waits for. */
-function waitingFor({ status: { conditions = [] } }: HeldHost): string | undefined {
-  const ready = conditions.find(({ type }) => type === 'Ready');
-  return ready?.status === 'False' && ready.message !== '' ? ready.message : undefined;
+/** What the TSHost itself says where it is not ready, such as whose turn it waits for. That it has this machine is no news. */
+function waitingFor({ claim: { machine }, status: { conditions = [] } }: HeldHost): string | undefined {
+  const ready = conditions.find(({ type }) => type === ConditionType.Ready);
+  const isNews = ready?.message !== '' && ready?.message !== `TSMachine ${machine.namespace}/${machine.name}`;
+  return ready?.status === 'False' && isNews ? ready.message : undefined;
 }
 
 /** Why the machine is not gone yet. With what a person can do where it does not go on by itself. */

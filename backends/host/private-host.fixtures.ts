@@ -69,7 +69,7 @@ const INIT = (kind: Kind): string => `set -e
 mount --make-rprivate /
 mount -t tmpfs tmpfs "$1"
 ${SETUP[kind]}
-mkdir -p ./run/netns ./dev
+mkdir -p ./dev
 mount -t proc proc ./proc
 mount -t sysfs sysfs ./sys
 mount -t tmpfs tmpfs ./dev

@@ -21,7 +21,7 @@ export async function accessOf(ctx: Ctx, host: TSHost, credentials: CredentialsR
       address: at.address,
       port: at.port ?? 22,
       user: at.user ?? 'root',
-      credentials: await credentials.read(ctx, host, secret),
+      credentials: await credentials.read(ctx, secret),
       hostKeys: at.hostKeys ?? [],
       trustOnFirstUse: at.hostKeyPolicy === 'TrustOnFirstUse',
     };

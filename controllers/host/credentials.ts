@@ -2,10 +2,9 @@
 // The Secrets with which hosts are reached: read as seldom as can be, since hundreds of hosts may share one.
 import type { Secret } from '../../api/cluster-api.ts';
 import { Reason } from '../../api/conditions.ts';
-import { SecretKind, TSHostKind } from '../../api/kinds.ts';
-import type { TSHost } from '../../api/tshost.ts';
+import { SecretKind } from '../../api/kinds.ts';
+import { MOVE_LABEL } from '../../api/labels.ts';
 import type { SshCredentials } from '../../backends/host-driver.ts';
-import { isDeleting } from '../../contract/served.ts';
 import type { Client } from '../../runtime/client.ts';
 import { type Clock, hasPassed } from '../../runtime/clock.ts';
 import type { Ctx } from '../../runtime/context.ts';
@@ -27,13 +26,15 @@ const KEYS = {
   sudoPassword: 'sudo-password',
 } as const satisfies Record<keyof SshCredentials, string>;
 
+const ABSENT = `does not exist; make it with the key ${KEYS.privateKey}, and with the label ${MOVE_LABEL} that takes it along on a move`;
+
 /** Reads credentials. Never logs them. */
 export interface CredentialsReader {
   /**
-   * What is in the Secret, at most 30 s old. The host becomes one of its owners, so that a move takes the Secret along (CTL-M2).
-   * Throws TerminalError(CredentialsMissing) that names the Secret and the key.
+   * What is in the Secret, at most 30 s old. Throws TerminalError(CredentialsMissing) that names the Secret and the key. The Secret
+   * is a person's: it is only read, and its label takes it along on a move (CTL-M2).
    */
-  read(ctx: Ctx, host: TSHost, secret: ObjectName): Promise<SshCredentials>;
+  read(ctx: Ctx, secret: ObjectName): Promise<SshCredentials>;
 }
 
 /** Nothing is read before the first question. */
@@ -46,10 +47,10 @@ export function createCredentialsReader(deps: {
   const inTurn = turnTaking();
 
   return {
-    read: (ctx, host, name) =>
+    read: (ctx, name) =>
       inTurn(keyOf(name), async () => {
         for (const [key, { readMs }] of entries) if (hasPassed(clock, readMs, FORGET_MS)) entries.delete(key);
-        return credentialsOf(await owned(ctx, host, await current(ctx, name)));
+        return credentialsOf(await current(ctx, name));
       }),
   };
 
@@ -58,35 +59,10 @@ export function createCredentialsReader(deps: {
     if (known !== undefined && !hasPassed(clock, known.readMs, FRESH_MS)) return known.secret;
     entries.delete(keyOf(name));
     const secret = await client.get(SecretKind, name, ctx.signal);
-    if (secret === undefined) throw missing(name, `does not exist; make it with the key ${KEYS.privateKey}`);
-    return remember(secret);
-  }
-
-  /** One write for each host, guarded by what was read. */
-  async function owned(ctx: Ctx, host: TSHost, secret: Secret): Promise<Secret> {
-    const ownerReferences = withOwner(secret, host);
-    if (ownerReferences === undefined) return secret;
-    const { resourceVersion } = secret.metadata;
-    const body = { metadata: { resourceVersion, ownerReferences } };
-    // What is known of it is old, whether the write succeeds or not.
-    entries.delete(keyOf(nameOf(secret)));
-    return remember(await client.patch(SecretKind, nameOf(secret), body, { signal: ctx.signal }));
-  }
-
-  function remember(secret: Secret): Secret {
-    entries.set(keyOf(nameOf(secret)), { secret, readMs: clock.now().getTime() });
+    if (secret === undefined) throw missing(name, ABSENT);
+    entries.set(keyOf(name), { secret, readMs: clock.now().getTime() });
     return secret;
   }
-}
-
-/** The owners with the host among them; `undefined` when it is. Not as controller: it goes with the last host that names it. */
-function withOwner(secret: Secret, host: TSHost): Secret['metadata']['ownerReferences'] | undefined {
-  const { uid, name } = host.metadata;
-  const owners = secret.metadata.ownerReferences ?? [];
-  if (uid === undefined || isDeleting(host) || owners.some((owner) => owner.uid === uid)) return undefined;
-  const mine = { apiVersion: TSHostKind.apiVersion, kind: TSHostKind.kind, name, uid };
-  // A namesake of another uid is what the host was before it was made anew.
-  return [...owners.filter((owner) => owner.kind !== mine.kind || owner.name !== name), mine];
 }
 
 function credentialsOf(secret: Secret): SshCredentials {
@@ -108,7 +84,7 @@ function missing(secret: ObjectName, what: string): TerminalError {
   return new TerminalError(Reason.CredentialsMissing, `Secret ${keyOf(secret)} ${what}`);
 }
 
-/** Work with the same key is done one after the other: writes to a Secret that hosts share would only refuse each other. */
+/** Work with the same key is done one after the other: hosts that share a Secret cost one read. */
 function turnTaking() {
   const last = new Map<string, Promise<unknown>>();
   return async <T>(key: string, work: () => Promise<T>): Promise<T> => {

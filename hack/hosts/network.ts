@@ -84,12 +84,12 @@ export async function cut(plug: Plug, what: 'all' | 'ssh', debian: string): Prom
   // To the world itself, and over the bridge to the bastion.
   const chain = (hook: string) =>
     `chain ${hook} { type filter hook ${hook} priority 0; ip saddr ${addressOf(plug)} tcp sport 22 drop; }`;
-  await filter(debian, `table ip ${cable(plug)} { ${chain('input')} ${chain('forward')} }`);
+  await filter(debian, `table ip ${cable(plug)} { ${chain('input')}; ${chain('forward')}; }`);
 }
 
 /** Makes good both kinds of {@link cut}. */
 export async function mend(plug: Plug, debian: string): Promise<void> {
-  await filter(debian, `table ip ${cable(plug)} {}; delete table ip ${cable(plug)}`);
+  await filter(debian, `add table ip ${cable(plug)}\ndelete table ip ${cable(plug)}`);
   await ip('link', 'set', cable(plug), 'up');
   await showPods(plug);
 }

@@ -43,8 +43,7 @@ start() { # name, arguments
 
 /** What lives on the host with a cluster beside it, and must not notice that the cluster goes. */
 const NEIGHBOURS = `${START}
-mkdir -p /etc/kubernetes/manifests /var/lib/kubelet /etc/cni/net.d /var/lib/docker/containers/a /home/alice /opt/cni/bin /var/lib/etcdctl \\
-  /var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes /run/mount
+mkdir -p /var/lib/kubelet /etc/cni/net.d /var/lib/docker/containers/a /home/alice /opt/cni/bin /var/lib/etcdctl /run/mount
 echo '{}' >/etc/cni/net.d/99-mine.conf
 echo data >/var/lib/docker/containers/a/config
 echo diary >'/home/alice/my diary'
@@ -220,6 +219,15 @@ describe.skipIf(whyNot !== undefined)('a clean-up, on a host of its own', { time
       expect(ended['fence']?.code).toBe(0);
       expect(host.sh('cat /var/lib/etcd/default/db')).toBe('data\n');
       expect(await occupants(host)).toEqual(['! process etcd (pid)', 'file /var/lib/etcd']);
+    });
+
+    it('leaves folders that a package has brought', async () => {
+      host.sh(`mkdir -p /etc/kubernetes/manifests /var/lib/dpkg/info
+        printf 'Package: kubelet\\nStatus: install ok installed\\nArchitecture: all\\nVersion: 1\\nMaintainer: a\\nDescription: b\\n' >/var/lib/dpkg/status
+        printf '/.\\n/etc\\n/etc/kubernetes\\n/etc/kubernetes/manifests\\n' >/var/lib/dpkg/info/kubelet.list
+        echo x >/etc/kubernetes/manifests/etcd.yaml`);
+      await clean(host);
+      expect(host.sh('find /etc/kubernetes')).toBe('/etc/kubernetes\n/etc/kubernetes/manifests\n');
     });
 
     it('does not empty what a link leads to outside of the folders for data', async () => {

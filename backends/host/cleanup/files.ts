@@ -41,8 +41,17 @@ for folder in ${DATA_FOLDERS.join(' ')}; do
     empty "$folder"
   fi
 done
-# No package ships these. A mount point is left alone.
-rmdir /var/lib/etcd /var/lib/cni /var/log/pods /var/log/containers 2>/dev/null
+# No package ships these; a mount point is left alone. A host without modules gets an empty folder for kube-proxy.
+rmdir /var/lib/etcd /var/lib/cni /var/log/pods /var/log/containers /usr/lib/modules /lib/modules /run/netns 2>/dev/null
+# Some packages ship these.
+is_packaged() {
+  if have dpkg-query; then dpkg-query --search "$1" >/dev/null 2>&1
+  elif have rpm; then rpm --query --file "$1" >/dev/null 2>&1
+  fi
+}
+for folder in /etc/kubernetes/manifests /etc/kubernetes; do
+  if [ -d "$folder" ] && ! is_packaged "$folder"; then rmdir "$folder" 2>/dev/null; fi
+done
 for path in ${CLUSTER_PATHS.join(' ')} /sys/fs/bpf/tc/globals/cilium_* /tmp/kubeadm*; do
   remove "$path"
 done

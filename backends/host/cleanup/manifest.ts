@@ -28,6 +28,12 @@ if [ -f "$state/manifest" ]; then
     if ! grep -q "^$name:" /etc/group; then continue; fi
     if have groupdel; then groupdel "$name"; else delgroup "$name"; fi
   done
+  # The tools keep what was there before their last change, in which the user still is.
+  if [ -n "$(told user)$(told group)" ]; then
+    for table in passwd shadow group gshadow subuid subgid; do
+      if [ -f "/etc/$table-" ] && [ -f "/etc/$table" ]; then cat "/etc/$table" >"/etc/$table-"; fi
+    done
+  fi
   told created-file | while IFS= read -r path; do
     case "$path" in /?*) if [ ! -d "$path" ]; then rm -f -- "$path"; fi ;; esac
   done

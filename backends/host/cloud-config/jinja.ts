@@ -78,7 +78,9 @@ function run(source: string, pieces: readonly Piece[], metadata: InstanceMetadat
   } catch (error) {
     if (error instanceof InterpretError) throw error;
     // The library's own words may quote the document.
-    const [what] = /^Unknown \w*filter: \w+/.exec((error as Error).message) ?? ['a tag cannot be rendered'];
+    const [what] = /^Unknown (?:\w+ )?filter: \w+/.exec((error as Error).message) ?? [
+      'a tag cannot be rendered',
+    ];
     throw new InterpretError('', `Jinja: ${what}; hide braces that are meant to stay in {% raw %}`);
   }
 }

@@ -4,7 +4,6 @@ import type { HostOwner } from '../../host-driver.ts';
 import { STATE_FOLDER } from '../job/job.ts';
 import { heredoc, quote } from '../job/shell.ts';
 import { HAPROXY_MARKER, PRELUDE } from '../traces.ts';
-import { SOCKET } from './config.ts';
 
 /** The file that every distribution's HAProxy reads. */
 export const CONFIG_FILE = '/etc/haproxy/haproxy.cfg';
@@ -35,7 +34,7 @@ export interface Applied {
 export function applyScript({ text, hash, port, owner }: Applied): string {
   return [
     PRELUDE,
-    `config=${CONFIG_FILE} before=${BEFORE_FILE} stamp=${STAMP_FILE} socket=${SOCKET}\n`,
+    `config=${CONFIG_FILE} before=${BEFORE_FILE} stamp=${STAMP_FILE} pidfile=/run/haproxy.pid\n`,
     `state=${STATE_FOLDER} owner=${quote(`${owner.token} ${owner.generation}`)}\n`,
     `jobs=${STATE_FOLDER}/jobs/${installJobID(owner.generation, 0).slice(0, -1)}\n`,
     `marker=${quote(HAPROXY_MARKER)} hash=${quote(hash)} port=${port}\n`,
@@ -60,49 +59,48 @@ balancers() {
     case " $(tr '\000' ' ' 2>/dev/null <"$one/cmdline")" in *" $config "*) say "${'$'}{one#/proc/}" ;; esac
   done
 }
-main_process() { systemctl show --property=MainPID --value haproxy 2>/dev/null; }
+main_process() {
+  if has_systemd; then systemctl show --property=MainPID --value haproxy 2>/dev/null; return; fi
+  read -r main 2>/dev/null <"$pidfile" || return 1
+  # Debian's own script starts it without a main process that could be told to reload.
+  case " $(tr '\000' ' ' 2>/dev/null <"/proc/$main/cmdline")" in *haproxy*' -W '*) say "$main" ;; *) return 1 ;; esac
+}
 workers() { cat /proc/[0-9]*/stat 2>/dev/null | awk -v main="$1" '$2 == "(haproxy)" && $4 == main { print $1 }'; }
 is_listening() {
   cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
     awk -v port=":$hexport$" '$4 == "0A" && $2 ~ port { found = 1 } END { exit !found }'
 }
 is_running() {
-  if has_systemd; then systemctl is-active --quiet haproxy; else [ -n "$(balancers)" ]; fi
+  if has_systemd; then systemctl is-active --quiet haproxy; else main_process >/dev/null; fi
 }
 `;
 
 /**
- * A reload starts new workers beside the old ones, which end what they have. Under systemd the main process stays whatever happens, so a
- * new worker is the proof that it took the file. Without systemd the new process takes the sockets over and tells the old ones to end.
+ * A reload starts new workers beside the old ones, which end what they have. The main process stays whatever happens, so a new worker is
+ * the proof that it took the file. Without systemd the main process is one that we start.
  */
 const LOAD = String.raw`
-load() {
-  if ! has_systemd; then
-    old=$(balancers | tr '\n' ' ')
-    if [ -n "$old" ]; then
-      takeover="-sf $old"
-      [ ! -S "$socket" ] || takeover="-x $socket $takeover"
-    else
-      takeover=
-    fi
-    said=$(haproxy -D -p /run/haproxy.pid -f "$config" $takeover 2>&1 </dev/null) || return 1
-    is_listening
+start_or_reload() {
+  if has_systemd; then
+    systemctl enable --quiet haproxy 2>/dev/null
+    if [ -n "$known" ]; then bounded 5 systemctl reload haproxy; return; fi
+    systemctl reset-failed haproxy 2>/dev/null
+    bounded 5 systemctl start haproxy
     return
   fi
-  systemctl enable --quiet haproxy 2>/dev/null
-  main=$(main_process)
-  if systemctl is-active --quiet haproxy; then
-    known=" $(workers "$main" | tr '\n' ' ')"
-    said=$(bounded 5 systemctl reload haproxy 2>&1) || return 1
-  else
-    known=' '
-    systemctl reset-failed haproxy 2>/dev/null
-    said=$(bounded 5 systemctl start haproxy 2>&1) || return 1
-    main=$(main_process)
-  fi
+  if [ -n "$known" ]; then kill -s USR2 "$(main_process)"; return; fi
+  others=$(balancers | tr '\n' ' ')
+  if [ -n "$others" ]; then others="-sf $others"; fi
+  haproxy -W -D -p "$pidfile" -f "$config" $others </dev/null
+}
+load() {
+  known=
+  if is_running; then known=" $(workers "$(main_process)" | tr '\n' ' ') "; fi
+  said=$(start_or_reload 2>&1) || return 1
   tries=0
   while [ $tries -lt 15 ]; do
-    for worker in $(workers "$main"); do
+    # It starts itself anew when it reloads: for an instant it is not to be found.
+    for worker in $(workers "$(main_process || say none)"); do
       case "$known" in *" $worker "*) ;; *) is_listening && return 0 ;; esac
     done
     tries=$((tries + 1))

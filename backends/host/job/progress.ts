@@ -94,8 +94,9 @@ function running(plan: readonly Planned[], journal: readonly string[], isHeld: b
   const index = Math.min(ended, Math.max(0, plan.length - 1));
   const stage = plan[index]?.stage ?? 'start';
   const place = `step ${index + 1} of ${plan.length}`;
-  const message = isHeld ? place : `${place}; nothing works on it at this moment: to be started again`;
-  return { state: 'running', stage, message };
+  if (isHeld) return { state: 'running', stage, message: place };
+  const message = `${place}; nothing works on it at this moment: to be started again`;
+  return { state: 'running', stage, message, stopped: true };
 }
 
 const REASONS: Readonly<Record<string, (line: string) => string>> = {

@@ -145,5 +145,5 @@ function tellPatchDifference(
 ): void {
   const note = patchDifference(object.status?.software ?? {}, machine?.spec.version);
   if (note === '') return;
-  events.event(object, { type: 'Normal', reason: 'PatchVersionDiffers', action: 'Bootstrap', note });
+  events.event(object, { type: 'Normal', reason: Reason.PatchVersionDiffers, action: 'Bootstrap', note });
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A host that a TSCluster has claimed for its control plane load balancer.
 import { isDeepStrictEqual } from 'node:util';
+import { Reason } from '../../../api/conditions.ts';
 import { TSClusterKind } from '../../../api/kinds.ts';
 import type { TSCluster } from '../../../api/tscluster.ts';
 import type { HostClaim, TSHost } from '../../../api/tshost.ts';
@@ -67,7 +68,7 @@ async function ownerNow(
   if (claim === undefined || tsCluster === undefined) {
     const who = claim === undefined ? 'The owner' : claimantOf(claim);
     const message = `${who}, which claimed the host, does not exist; nothing is done with the host. Restore it`;
-    return { waiting: { error: { reason: 'ClusterMissing', message } } };
+    return { waiting: { error: { reason: Reason.ClusterMissing, message } } };
   }
   const message = leftAlone(object, tsCluster, deps);
   return message === '' ? { claim, tsCluster } : { waiting: { message } };

@@ -59,7 +59,8 @@ export const DIFFERENCES: readonly Difference[] = [
           .replace(/^#(?! User rules).*\n/gm, '')
           .replace(/\n+/g, '\n')
           .replace(/[ \t]+/g, ' ')
-          .replace(/ $/gm, ''),
+          .replace(/ $/gm, '')
+          .trimStart(),
     ),
   },
   {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Documents over every module and key that is supported. Commands note in /order that they ran.
 import { gzipSync } from 'node:zlib';
-import type { Case } from './run.ts';
+import type { Case, Outcome } from './run.ts';
 
 const KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGxhcmdlbHkgYSBrZXkgb2Ygbm9ib2R5IGF0IGFsbCAx';
 const OTHER = 'ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQDother0key0of0nobody0at0all0 person@place';
@@ -240,7 +240,7 @@ const MOUNT_SHIMS = { 'usr/bin/mount': shim('mount'), 'usr/sbin/swapon': shim('s
 const MOUNTS: Case[] = [
   one(
     'a mount',
-    'mounts:\n- [/dev/vdb, /data]\n- [LABEL=etcd, /var/lib/etcddisk, ext4, "noatime", 0, 2]\n',
+    'mounts:\n- [/dev/vdb, /data]\n- [LABEL=etcd, /var/lib/etcddisk, ext4, "noatime", "0", "2"]\n',
     MOUNT_SHIMS,
   ),
   one(
@@ -335,7 +335,7 @@ runcmd:
   ),
 ];
 
-/** With {@link GENERATED_COUNT} generated ones, all that is compared. */
+/** All that is compared, beside generated ones. */
 export const DOCUMENTS: readonly Case[] = [
   ...WRITE_FILES,
   ...COMMANDS,
@@ -360,6 +360,7 @@ export const REFUSED: readonly (readonly [text: string, field: string])[] = [
   ['runcmd: echo\n', 'runcmd'],
   ['runcmd: [[echo, {a: b}]]\n', 'runcmd[0][1]'],
   ['users: [default]\n', 'users[0]'],
+  ['ssh_deletekeys: true\n', 'ssh_deletekeys'],
   ['users: [{name: a, ssh_import_id: [x]}]\n', 'users[0].ssh_import_id'],
   ['users: [{name: a, system: true, ssh_authorized_keys: [x]}]\n', 'users[0].ssh_authorized_keys'],
   ['users: [{name: "-x"}]\n', 'users[0]'],
@@ -368,4 +369,71 @@ export const REFUSED: readonly (readonly [text: string, field: string])[] = [
   ['fs_setup: [{device: /dev/vdb, cmd: mkfs}]\n', 'fs_setup[0].cmd'],
   ['ntp: {peers: [a]}\n', 'ntp.peers'],
   ['swap: {size: 1G}\n', 'swap'],
+];
+
+/** A document that only we act on, or that the two read in different ways: what each must have done. */
+export interface OneSided {
+  readonly id: string;
+  /** For the documentation. */
+  readonly what: string;
+  readonly document: Case;
+  real(outcome: Outcome): boolean;
+  ours(outcome: Outcome): boolean;
+}
+
+const has =
+  (path: string, text: string) =>
+  ({ files }: Outcome): boolean =>
+    files.get(path)?.content.includes(text) ?? false;
+
+export const ONE_SIDED: readonly OneSided[] = [
+  {
+    id: 'numbers-of-mounts',
+    what: 'Numbers without quotes make cloud-init give up all mounts when a disk is not there; here they are numbers.',
+    document: one('numbers of mounts', 'mounts: [[/dev/vdb, /data, ext4, noatime, 0, 2]]\n', MOUNT_SHIMS),
+    real: ({ files }) => !files.has('/etc/fstab'),
+    ours: has('/etc/fstab', '/dev/vdb\t/data\text4\tnoatime,comment=ts-provider\t0\t2\n'),
+  },
+  {
+    id: 'disk-in-fstab',
+    what: 'A disk that fstab names already gets no second line.',
+    document: one('a disk in fstab', 'mounts: [[/dev/vdb, /data]]\n', {
+      ...MOUNT_SHIMS,
+      'etc/fstab': '/dev/vdb /old ext4\n',
+    }),
+    real: has('/etc/fstab', '/dev/vdb\t/data'),
+    ours: ({ files }) => !files.has('/etc/fstab'),
+  },
+  {
+    id: 'tab-in-plain-text',
+    what: 'A tab inside of a string without quotes makes cloud-init drop the whole document; here it is a tab.',
+    document: one('a tab', 'write_files:\n- path: /tab\n  content: a\tb\n'),
+    real: ({ files }) => !files.has('/tab'),
+    ours: has('/tab', 'a\tb'),
+  },
+  {
+    id: 'rules-that-sudo-cannot-read',
+    what: 'Rules that sudo cannot read are not written: they could take sudo from everybody.',
+    document: one('broken rules', "users: [{name: anna, sudo: 'ALL=(ALL'}]\n"),
+    real: has('/etc/sudoers.d/90-cloud-init-users', 'ALL=(ALL'),
+    ours: ({ files }) =>
+      !(files.get('/etc/sudoers.d/90-cloud-init-users')?.content.includes('ALL=(ALL') ?? false),
+  },
+  {
+    id: 'no-default-time-servers',
+    what: 'Without servers and pools the time client stays as it is; cloud-init sets those of the distribution.',
+    document: one('no servers', 'ntp: {enabled: true}\n', { 'usr/sbin/chronyd': shim('chronyd') }),
+    real: has('/etc/chrony/chrony.conf', 'pool 0.debian.pool.ntp.org'),
+    ours: ({ files }) => !files.has('/etc/chrony/chrony.conf'),
+  },
+];
+
+/** Templates that cloud-init renders with CI_MISSING_JINJA_VAR in them, or drops: refused. */
+export const REFUSED_TEMPLATES: readonly string[] = [
+  'a: {{ ds.meta_data.unknown }}',
+  'a: {{ v1.region }}',
+  'a: {{ unknown.thing }}',
+  'a: {{ open',
+  'a: {% include "x" %}',
+  'a: {{ local_hostname | nofilter }}',
 ];

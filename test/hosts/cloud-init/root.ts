@@ -2,9 +2,9 @@
 // A Debian with the real cloud-init in it, made once and kept beside the stack.
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { runIsolated } from '../../../hack/hosts/isolation.ts';
 import { cacheDir } from '../../../hack/stack/build.ts';
 import { withLock } from '../../../hack/stack/lock.ts';
-import { runProgram } from '../../../hack/stack/process.ts';
 
 const PROGRAMS = ['/usr/sbin/debootstrap', '/usr/bin/unshare', '/usr/sbin/chroot', '/usr/bin/mount'];
 
@@ -54,14 +54,8 @@ export async function cloudInitRoot(say: (line: string) => void): Promise<string
       const partial = `${root}.${process.pid}`;
       try {
         const mirror = process.env['DEBIAN_MIRROR'] ?? 'http://deb.debian.org/debian';
-        const include = `--include=${PACKAGES.join(',')}`;
-        await runProgram('/usr/sbin/debootstrap', [
-          '--variant=minbase',
-          include,
-          'bookworm',
-          partial,
-          mirror,
-        ]);
+        const build = 'debootstrap --variant=minbase --include="$2" bookworm "$1" "$3" >&2';
+        await runIsolated(build, [partial, PACKAGES.join(','), mirror]);
         writeFileSync(join(partial, 'etc/cloud/cloud.cfg.d/99-compared.cfg'), SETTINGS);
         renameSync(partial, root);
       } finally {

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// A host in memory: what is on it, and what it answers to the scripts of a manager.
+import { randomUUID } from 'node:crypto';
+import { END } from '../../backends/host/probe/script.ts';
+import { type Behaviour, type Range } from './behaviour.ts';
+import { SimulatedJob } from './job.ts';
+import { recognize, type Request } from './recognize.ts';
+import { type HostRecord, newRecord } from './record.ts';
+
+/** What the host is made of. */
+export interface HostMake {
+  readonly name: string;
+  /** The version of kubeadm and kubelet that it carries, as `v1.36.3`. */
+  readonly kubernetes: string;
+  readonly cpus: number;
+  readonly memoryKiB: number;
+  /** Numbers from 0 up to 1. */
+  readonly random: () => number;
+}
+
+/** How a script ended. */
+export interface Answer {
+  readonly exitCode: number;
+  readonly stdout: string;
+}
+
+/** Lines of the probe that a Node makes. */
+const NODE = [
+  'process 811 kubelet',
+  'port 00000000:280A',
+  'container 5f1de0c5a1b2c3d4',
+  'file /etc/kubernetes/kubelet.conf',
+  'file /var/lib/kubelet',
+];
+
+const BALANCER = ['file /etc/haproxy/haproxy.cfg (of ts-provider)', 'balancer haproxy'];
+
+export class SimulatedHost {
+  readonly make: HostMake;
+  readonly record: HostRecord;
+  behaviour: Behaviour;
+  private owner: string | undefined;
+  private bootID: string = randomUUID();
+  private readonly jobs = new Map<string, SimulatedJob>();
+  /** Lines of the probe about what is there besides what follows from jobs. */
+  private found: readonly string[] = [];
+
+  constructor(make: HostMake, behaviour: Behaviour) {
+    this.make = make;
+    this.record = newRecord(make.name);
+    this.behaviour = behaviour;
+  }
+
+  /** A number of milliseconds from the range. */
+  draw([least, most]: Range): number {
+    return least + this.make.random() * (most - least);
+  }
+
+  /** Runs a script, as far as others can tell. */
+  run(script: string): Answer {
+    this.record.sessions++;
+    const request = recognize(script);
+    this.settle();
+    return this.reply(request, script);
+  }
+
+  /** Lines of the probe that are on the host from now on: `process 7 kubelet`, `file /var/lib/etcd`. */
+  place(lines: readonly string[]): void {
+    this.settle();
+    this.found = lines;
+  }
+
+  /** Jobs stop where they are. What is on the disk stays. */
+  reboot(): void {
+    for (const job of this.jobs.values()) job.stop(Date.now());
+    this.bootID = randomUUID();
+    this.record.reboots++;
+  }
+
+  private reply(request: Request, script: string): Answer {
+    switch (request.kind) {
+      case 'probe':
+        return said(this.probe());
+      case 'name':
+        return said(`${this.make.name}\n`);
+      case 'progress':
+        return said(this.jobs.get(request.job)?.answer(Date.now()) ?? 'none\nend of answer\n');
+      case 'look':
+        return said(this.foreign(request.owner) ?? this.look(request.job));
+      case 'upload':
+        return said(this.foreign(request.owner) ?? this.upload(request));
+      case 'launch':
+        this.jobs.get(request.job)?.launch(Date.now());
+        return said('ts-provider: started\n');
+      case 'finish':
+        return this.finish();
+      case 'balance':
+        return said(this.foreign(request.owner) ?? this.balance(request));
+      case 'wait':
+        return said('');
+      case 'unknown':
+        this.record.unknown.push(script.split('\n').find((line) => line.trim() !== '') ?? '');
+        return { exitCode: 127, stdout: '' };
+    }
+  }
+
+  private foreign(owner: string | undefined): string | undefined {
+    const isForeign = owner !== undefined && this.owner !== undefined && this.owner !== owner;
+    return isForeign ? `ts-provider: foreign ${this.owner}\n` : undefined;
+  }
+
+  private look(id: string): string {
+    const job = this.jobs.get(id);
+    if (job === undefined) return 'ts-provider: absent\n';
+    const now = Date.now();
+    return job.isDone(now) || job.runs(now) ? 'ts-provider: busy\n' : 'ts-provider: stopped\n';
+  }
+
+  /** A job whose folder is there already is only started, which does nothing while it runs. */
+  private upload({ job: id, owner, plan, secrets }: Extract<Request, { kind: 'upload' }>): string {
+    const begunMs = Date.now();
+    const known = this.jobs.get(id);
+    if (known !== undefined) known.launch(begunMs);
+    else {
+      const isClean = owner === undefined;
+      const { bootstrapMs, cleanMs, bootstrapFailure } = this.behaviour;
+      const endsMs = begunMs + this.draw(isClean ? cleanMs : bootstrapMs);
+      const record = { id, begunMs, endsMs, launches: 1, ...(owner !== undefined && { owner }) };
+      this.record.jobs.push(record);
+      this.own(owner);
+      const ending = isClean ? null : bootstrapFailure;
+      // The first step of a clean-up ends everything else.
+      if (isClean) for (const other of this.jobs.values()) other.stop(begunMs);
+      this.jobs.set(id, new SimulatedJob({ record, plan, secrets, ending }));
+      if (!isClean) this.found = NODE;
+    }
+    return 'ts-provider: started\n';
+  }
+
+  private own(owner: string | undefined): void {
+    if (owner === undefined || this.owner === owner) return;
+    this.owner = owner;
+    this.record.owners.push(owner);
+  }
+
+  /** What a clean-up that has ended since then has taken away. */
+  private settle(): void {
+    for (const [id, job] of this.jobs)
+      if (id.startsWith('clean-') && job.isDone(Date.now())) this.found = this.behaviour.leftovers;
+  }
+
+  private finish(): Answer {
+    const running = [...this.jobs].find(([, job]) => job.runs(Date.now()));
+    if (running !== undefined) return { exitCode: 3, stdout: `running ${running[0]}\n` };
+    this.jobs.clear();
+    this.owner = undefined;
+    return said('');
+  }
+
+  private balance({ owner, config }: Extract<Request, { kind: 'balance' }>): string {
+    this.own(owner);
+    this.found = BALANCER;
+    if (this.record.configs.at(-1) !== config) this.record.configs.push(config);
+    return 'ts-provider: applied\n';
+  }
+
+  private probe(): string {
+    const { name, kubernetes, cpus, memoryKiB } = this.make;
+    const number = Number(/\d+$/.exec(name)?.[0] ?? 0) + 1;
+    const state = this.owner !== undefined || this.jobs.size > 0 ? ['file /var/lib/ts-provider'] : [];
+    const lines = [
+      `clock ${Math.floor(Date.now() / 1000)}`,
+      `hostname ${name}`,
+      'kernel 6.12.41',
+      'machine x86_64',
+      `cpus ${cpus}`,
+      `memory ${memoryKiB}`,
+      `boot ${this.bootID}`,
+      'os ID=debian',
+      'os VERSION_ID="13"',
+      'service systemd',
+      'disk sda 209715200',
+      `nic eth0 physical 02:00:00:00:${hex(number >> 8)}:${hex(number & 255)}`,
+      `address eth0 10.20.${number >> 8}.${number & 255}/16`,
+      `version kubeadm ${kubernetes}`,
+      `version kubelet Kubernetes ${kubernetes}`,
+      'version containerd containerd github.com/containerd/containerd/v2 v2.1.4 75cb2b7',
+      ...(this.owner === undefined ? [] : [`owner ${this.owner}`]),
+      ...state,
+      ...this.found,
+      END,
+      '',
+    ];
+    return lines.join('\n');
+  }
+}
+
+function said(stdout: string): Answer {
+  return { exitCode: 0, stdout };
+}
+
+function hex(byte: number): string {
+  return byte.toString(16).padStart(2, '0');
+}
