@@ -51,9 +51,7 @@ export function removeWorldCgroups(world: string): void {
 /** Folders that are mounts of a v1 hierarchy. */
 function controllers(): string[] {
   const names = readdirSync(MOUNTS, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  return names
-    .map(({ name }) => name)
-    .filter((name) => existsSync(join(MOUNTS, name, 'notify_on_release')));
+  return names.map(({ name }) => name).filter((name) => existsSync(join(MOUNTS, name, 'notify_on_release')));
 }
 
 /** Where this process is, so that limits on us are limits on hosts. */

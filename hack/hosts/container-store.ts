@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The folder /var/lib/containerd with all images in it: imported once, then given to every host without copying what never changes.
-import { copyFileSync, cpSync, linkSync, mkdirSync, readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { HostSoftware } from '../stack/host-software.ts';
 import { runIsolated } from './isolation.ts';
@@ -74,4 +83,3 @@ function cloneFolder(from: string, to: string): void {
     else linkSync(source, target);
   }
 }
-

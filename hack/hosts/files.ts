@@ -51,7 +51,8 @@ export function compareFiles(
   for (const [path, entry] of after) {
     const old = before.get(path);
     if (old === undefined) told.push(`file ${path}`);
-    else if (options.kept && isChanged(path, old, entry, options.sameContent)) told.push(`changed file ${path}`);
+    else if (options.kept && isChanged(path, old, entry, options.sameContent))
+      told.push(`changed file ${path}`);
   }
   if (options.kept)
     told.push(...[...before.keys()].filter((path) => !after.has(path)).map((path) => `missing file ${path}`));

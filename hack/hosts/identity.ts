@@ -69,7 +69,11 @@ function authorize(root: string, debian: string, { user, publicKey }: Login): vo
   const file = join(root, home, '.ssh/authorized_keys');
   writeFileSync(file, `${publicKey}\n`);
   // A home that others may write to is one that sshd does not trust.
-  for (const [path, mode] of [[join(root, home), 0o700], [join(root, home, '.ssh'), 0o700], [file, 0o600]] as const) {
+  for (const [path, mode] of [
+    [join(root, home), 0o700],
+    [join(root, home, '.ssh'), 0o700],
+    [file, 0o600],
+  ] as const) {
     chmodSync(path, mode);
     chownSync(path, ...owner);
   }

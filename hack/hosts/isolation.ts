@@ -14,7 +14,7 @@ export async function runIsolated(script: string, args: readonly string[]): Prom
   } catch (error) {
     // Package managers say much before they say why.
     const lines = (error as Error).message.trimEnd().split('\n');
-    throw new Error(lines.slice(-8).join('\n'));
+    throw new Error(lines.slice(-8).join('\n'), { cause: error });
   }
 }
 

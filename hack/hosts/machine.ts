@@ -164,9 +164,9 @@ function isMounted(path: string): boolean {
     .some((line) => line.split(' ')[1] === path);
 }
 
-/** `degraded` means that a unit failed, which is the unit's affair. */
+/** `degraded` means that a unit failed, which is the unit's affair. Not with `--wait`: asked early, that can miss the moment. */
 async function isUp(exec: Machine['exec']): Promise<boolean> {
-  const { stdout } = await exec(['systemctl', 'is-system-running', '--wait']);
+  const { stdout } = await exec(['systemctl', 'is-system-running'], { timeoutMs: 10_000 });
   return ['running', 'degraded'].includes(stdout.trim());
 }
 

@@ -63,7 +63,14 @@ chroot "$1" systemctl --quiet enable host-world.service ssh.service >&2`;
 
 /** The folder of the Debian root; made once for each recipe, in about two minutes. */
 export async function debianRoot(cache: string, say: (line: string) => void): Promise<string> {
-  const recipe = [BUILD_DEBIAN, FINISH_DEBIAN, SUITE, PACKAGES.join(), INSTALLABLE.join(), layerText('debian')];
+  const recipe = [
+    BUILD_DEBIAN,
+    FINISH_DEBIAN,
+    SUITE,
+    PACKAGES.join(),
+    INSTALLABLE.join(),
+    layerText('debian'),
+  ];
   const build = async (root: string) => {
     say(`making a Debian ${SUITE} root file system, the first time this takes about two minutes`);
     const args = [SUITE, MIRROR, PACKAGES.join(','), INSTALLABLE.join(' '), OPERATOR, JUMP];
@@ -93,7 +100,10 @@ export async function kubernetesLayer(
   const binaries = {
     ...{ kubeadm: stack.binaries.kubeadm, kubectl: stack.binaries.kubectl },
     ...{ kubelet: software.binaries.kubelet, containerd: software.binaries.containerd },
-    ...{ ctr: software.binaries.ctr, 'containerd-shim-runc-v2': software.binaries['containerd-shim-runc-v2'] },
+    ...{
+      ctr: software.binaries.ctr,
+      'containerd-shim-runc-v2': software.binaries['containerd-shim-runc-v2'],
+    },
   };
   const recipe = [layerText('kubernetes'), pause, ...Object.values(binaries), ENABLED.join()];
   const build = async (root: string) => {

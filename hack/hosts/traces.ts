@@ -26,6 +26,8 @@ const IGNORED: readonly (readonly [pattern: RegExp, why: string])[] = [
   [/^\/etc\/machine-id$/, 'written at the first boot'],
   [/^\/root\/\.(bash_history|cache)$/, 'of whoever logs in'],
   [/^\/home\/[^/]+\/\.sudo_as_admin_successful$/, 'sudo marks who has used it'],
+  [/^\/etc\/(passwd|shadow|group|gshadow)-$/, 'backups that the tools for users keep'],
+  [/^\/run\/adduser$/, 'lock of the tool for users'],
   [/^\/etc\/ld\.so\.cache$/, 'an index that packages renew'],
   [/^\/run\/(systemd|udev|dbus|log|user|sudo|sshd|lock|mount|host-world)(\/|$)/, 'state of running services'],
   [/^\/run\/(utmp|sshd\.pid|crond\.pid|motd\.dynamic)$/, 'state of running services'],

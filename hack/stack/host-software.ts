@@ -21,9 +21,10 @@ const FOLDER = import.meta.dirname;
 export async function buildHostSoftware(say: (line: string) => void): Promise<HostSoftware> {
   const binDir = join(hostSoftwareDir(), 'bin');
   mkdirSync(binDir, { recursive: true });
-  const binaries = Object.fromEntries(
-    HOST_BINARIES.map(({ name }) => [name, join(binDir, name)]),
-  ) as Record<HostBinaryName, string>;
+  const binaries = Object.fromEntries(HOST_BINARIES.map(({ name }) => [name, join(binDir, name)])) as Record<
+    HostBinaryName,
+    string
+  >;
   const missing = () => HOST_BINARIES.filter(({ name }) => !existsSync(binaries[name]));
   if (missing().length > 0) {
     const waiting = (pid: number) => say(`process ${pid} is building the software of hosts: waiting for it`);

@@ -32,7 +32,9 @@ describe('versions', () => {
   });
 
   it('every binary says its version, but etcd and CoreDNS, which know their own', () => {
-    const silent = [...BINARIES, ...HOST_BINARIES].filter(({ stamps, version }) => !Object.values(stamps).includes(version));
+    const silent = [...BINARIES, ...HOST_BINARIES].filter(
+      ({ stamps, version }) => !Object.values(stamps).includes(version),
+    );
     expect(silent.map(({ name }) => name)).toEqual(['etcd', 'coredns']);
   });
 

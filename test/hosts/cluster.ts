@@ -6,6 +6,7 @@ import { parseAllDocuments, stringify } from 'yaml';
 import type { Machine, Node } from '../../api/cluster-api.ts';
 import type { KubeadmConfigSpec } from '../../api/kubeadmconfig.ts';
 import { ClusterKind, MachineKind, NodeKind, SecretKind } from '../../api/kinds.ts';
+import { CONTROL_PLANE_LABEL } from '../../api/labels.ts';
 import type { ApiObject } from '../../api/meta.ts';
 import { podNetwork } from '../../hack/hosts/pod-network.ts';
 import { runProgram, waitUntil } from '../../hack/stack/process.ts';
@@ -65,7 +66,7 @@ interface Templated extends ApiObject {
 /** `clusterctl generate cluster --flavor hosts`, with what these hosts need. */
 export async function clusterManifest(
   { stack, management }: Site,
-  counts: { readonly controlPlanes: number; readonly workers: number },
+  counts: Size,
   roles: { readonly controlPlane: string; readonly worker: string },
 ): Promise<string> {
   const flags = [
@@ -131,11 +132,17 @@ export function isReady({ status }: Node): boolean {
   return status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
 }
 
-/** Until exactly so many Nodes are there, each Ready, and each Machine has one of them. */
+/** How many Machines of each kind there shall be. */
+export interface Size {
+  readonly controlPlanes: number;
+  readonly workers: number;
+}
+
+/** Until there are exactly so many Machines and Nodes, each Node Ready and each Machine with one of them. */
 export async function untilNodes(
   at: Management,
   cluster: Workload,
-  count: number,
+  size: Size,
   timeoutMs = 300_000,
 ): Promise<Node[]> {
   let seen: Node[] = [];
@@ -143,17 +150,28 @@ export async function untilNodes(
     async () => {
       seen = await nodes(cluster);
       const machines = await machinesOf(at);
-      const without = machines.filter(({ status }) => status?.nodeRef === undefined);
+      const controlPlanes = machines.filter(isControlPlane).length;
+      const whole =
+        controlPlanes === size.controlPlanes &&
+        machines.length === size.controlPlanes + size.workers &&
+        machines.every(({ status }) => status?.nodeRef !== undefined) &&
+        seen.length === machines.length &&
+        seen.every(isReady);
+      if (whole) return true;
       const lines = seen.map((node) => `${node.metadata.name} ${isReady(node) ? 'Ready' : 'not ready'}`);
-      if (seen.length !== count || !seen.every(isReady) || machines.length !== count || without.length > 0) {
-        const waiting = machines.map(machineLine).join('; ');
-        throw new Error(`Nodes: ${lines.join(', ')}; Machines: ${waiting}`);
-      }
-      return true;
+      throw new Error(`Nodes: ${lines.join(', ')}; Machines: ${machines.map(machineLine).join('; ')}`);
     },
-    { what: `${count} Nodes to be Ready`, timeoutMs, pollMs: 500 },
+    {
+      what: `${size.controlPlanes} control planes and ${size.workers} workers to be Ready`,
+      timeoutMs,
+      pollMs: 500,
+    },
   );
   return seen;
+}
+
+function isControlPlane({ metadata }: Machine): boolean {
+  return metadata.labels?.[CONTROL_PLANE_LABEL] !== undefined;
 }
 
 /** Machines of the cluster. */

@@ -27,6 +27,8 @@ export interface HostHistory {
 
 export interface HostRecord {
   history(host: string): HostHistory;
+  /** Every step of a bootstrap that was ever begun: `<host> <job> <step>`, sorted. */
+  steps(): string[];
   /** Steps that were begun more than once, on any host. */
   repeated(): string[];
   stop(): Promise<void>;
@@ -47,6 +49,11 @@ export function recordHosts(hosts: readonly TestHost[]): HostRecord {
   });
   return {
     history: (name) => histories.get(name)!,
+    steps: () =>
+      [...histories]
+        .flatMap(([host, { begun }]) => [...begun.keys()].map((step) => `${host} ${step}`))
+        .filter((step) => step.includes(' bootstrap-'))
+        .sort(),
     repeated: () =>
       [...histories].flatMap(([host, { begun }]) =>
         [...begun].filter(([, times]) => times > 1).map(([step, times]) => `${host}: ${step} ${times} times`),

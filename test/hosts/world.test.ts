@@ -173,29 +173,33 @@ describe('kubeadm by hand', () => {
     await run(first, 'kubeadm init --config=/root/init.yaml');
     const join = await run(first, 'kubeadm token create --print-join-command');
     await run(second, `${join} --ignore-preflight-errors=SystemVerification`);
-    const jsonPath = "-o jsonpath='{.items[*].status.conditions[?(@.type==\"Ready\")].status}'";
+    const jsonPath = '-o jsonpath=\'{.items[*].status.conditions[?(@.type=="Ready")].status}\'';
     const ready = async () => (await kubectl(`get nodes ${jsonPath}`)) === 'True True';
     await waitUntil(ready, { what: 'two Nodes to be Ready', timeoutMs: 60_000, pollMs: 500 });
   });
 
-  it('serves a Deployment through a Service, by name and from the other node', { timeout: 120_000 }, async () => {
-    await kubectl('taint node host-1 node-role.kubernetes.io/control-plane-');
-    await kubectl('apply --filename=-', echo());
-    await kubectl('rollout status deployment/echo --timeout=60s');
-    await kubectl('-n kube-system rollout status deployment/coredns --timeout=60s');
-    const pods = (await kubectl("get pods -l app=echo -o jsonpath='{.items[*].metadata.name}'")).split(' ');
-    const nodes = await kubectl("get pods -l app=echo -o jsonpath='{.items[*].spec.nodeName}'");
-    expect(nodes.split(' ').sort()).toEqual(['host-1', 'host-2']);
-    const answers = new Set<string>();
-    const asked = async () => {
-      answers.add(await kubectl(`exec ${pods[0]} -- /echo get http://echo.default.svc.cluster.local/`));
-      return answers.size === 2;
-    };
-    await waitUntil(asked, { what: 'both pods to answer', timeoutMs: 60_000 });
-    expect([...answers].sort()).toEqual([...pods].sort());
-    expect(await kubectl(`exec ${pods[1]} -- /echo env`)).toContain(`HOSTNAME=${pods[1]}`);
-    expect(await kubectl(`logs ${pods[1]}`)).toMatch(/^serving on :8080/);
-  });
+  it(
+    'serves a Deployment through a Service, by name and from the other node',
+    { timeout: 120_000 },
+    async () => {
+      await kubectl('taint node host-1 node-role.kubernetes.io/control-plane-');
+      await kubectl('apply --filename=-', echo());
+      await kubectl('rollout status deployment/echo --timeout=60s');
+      await kubectl('-n kube-system rollout status deployment/coredns --timeout=60s');
+      const pods = (await kubectl("get pods -l app=echo -o jsonpath='{.items[*].metadata.name}'")).split(' ');
+      const nodes = await kubectl("get pods -l app=echo -o jsonpath='{.items[*].spec.nodeName}'");
+      expect(nodes.split(' ').sort()).toEqual(['host-1', 'host-2']);
+      const answers = new Set<string>();
+      const asked = async () => {
+        answers.add(await kubectl(`exec ${pods[0]} -- /echo get http://echo.default.svc.cluster.local/`));
+        return answers.size === 2;
+      };
+      await waitUntil(asked, { what: 'both pods to answer', timeoutMs: 60_000 });
+      expect([...answers].sort()).toEqual([...pods].sort());
+      expect(await kubectl(`exec ${pods[1]} -- /echo env`)).toContain(`HOSTNAME=${pods[1]}`);
+      expect(await kubectl(`logs ${pods[1]}`)).toMatch(/^serving on :8080/);
+    },
+  );
 
   it('leaves traces that are seen', async () => {
     const traces = await second.traces();

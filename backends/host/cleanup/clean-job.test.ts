@@ -43,7 +43,7 @@ start() { # name, arguments
 
 /** What lives on the host with a cluster beside it, and must not notice that the cluster goes. */
 const NEIGHBOURS = `${START}
-mkdir -p /var/lib/kubelet /etc/cni/net.d /var/lib/docker/containers/a /home/alice /opt/cni/bin /var/lib/etcdctl /run/mount
+mkdir -p /var/lib/kubelet /etc/cni/net.d /var/lib/docker/containers/a /home/alice /opt/cni/bin /var/lib/etcdctl /var/lib/containerd /run/mount
 echo '{}' >/etc/cni/net.d/99-mine.conf
 echo data >/var/lib/docker/containers/a/config
 echo diary >'/home/alice/my diary'
@@ -221,6 +221,19 @@ describe.skipIf(whyNot !== undefined)('a clean-up, on a host of its own', { time
       expect(await occupants(host)).toEqual(['! process etcd (pid)', 'file /var/lib/etcd']);
     });
 
+    it('follows kubeadm to other folders, and takes there what has its names', async () => {
+      host.sh(`mkdir -p /srv/pki/etcd /srv/data/member/snap /etc/kubernetes/manifests /var/lib/kubelet /var/lib/ts-provider
+        for file in ca.crt ca.key apiserver-etcd-client.key front-proxy-ca.crt sa.pub etcd/server.key mine.crt apiserver; do echo x >/srv/pki/$file; done
+        echo x >/srv/data/member/snap/db
+        printf '    - --client-ca-file=/srv/pki/ca.crt\\n' >/etc/kubernetes/manifests/kube-apiserver.yaml
+        printf '    - --data-dir=/srv/data\\n' >/etc/kubernetes/manifests/etcd.yaml
+        printf '    clientCAFile: /srv/pki/ca.crt\\n' >/var/lib/kubelet/config.yaml`);
+      // The first try is cut off behind its fence.
+      await host.remote.run(ctx, CLEAN.steps[0]!.script);
+      await clean(host);
+      expect(host.sh('find /srv | sort')).toBe('/srv\n/srv/pki\n/srv/pki/apiserver\n/srv/pki/mine.crt\n');
+    });
+
     it('leaves folders that a package has brought', async () => {
       host.sh(`mkdir -p /etc/kubernetes/manifests /var/lib/dpkg/info
         printf 'Package: kubelet\\nStatus: install ok installed\\nArchitecture: all\\nVersion: 1\\nMaintainer: a\\nDescription: b\\n' >/var/lib/dpkg/status
@@ -297,7 +310,7 @@ describe.skipIf(whyNot !== undefined)('a clean-up, on a host of its own', { time
         Object.values(ended).map(({ code }) => code),
         JSON.stringify(ended),
       ).toEqual(CLEAN.steps.map(() => 0));
-      host.sh('rmdir /etc/kubernetes /var/lib/kubelet; rm -f /bin/busybox-kubelet');
+      host.sh('rmdir /var/lib/kubelet; rm -f /bin/busybox-kubelet');
       expect(host.snapshot()).toEqual(before);
       expect(await occupants(host)).toEqual([]);
     });

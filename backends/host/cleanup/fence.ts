@@ -66,6 +66,16 @@ disarm() {
     if [ -e "$manifest" ] || [ -L "$manifest" ]; then rm -f -- "$manifest"; fi
   done
 }
+# Folders of a ClusterConfiguration that wants others: only what is deleted here knows of them.
+note_folders() {
+  {
+    sed -n -e 's/^ *- --client-ca-file=\(.*\)\/ca\.crt$/pki \1/p' -e 's/^ *- --data-dir=/etcd /p' /etc/kubernetes/manifests/*.yaml
+    sed -n 's/^ *clientCAFile: *"*\(.*\)\/ca\.crt"*$/pki \1/p' /var/lib/kubelet/config.yaml
+  } 2>/dev/null | while read -r kind folder; do
+    if [ -d "$state" ]; then say "$kind $folder" >>"$state/folders"; fi
+  done
+}
+note_folders
 stop_service kubelet
 disarm
 # One that no service manager knows. Whoever starts it again starts one that waits for its configuration.

@@ -41,6 +41,19 @@ for folder in ${DATA_FOLDERS.join(' ')}; do
     empty "$folder"
   fi
 done
+# Elsewhere only what has the names that kubeadm and etcd give.
+sort -u /var/lib/ts-provider/folders 2>/dev/null | while read -r kind folder; do
+  [ -d "$folder" ] || continue
+  case "$kind" in
+    pki)
+      for path in "$folder"/ca.* "$folder"/sa.* "$folder"/apiserver* "$folder"/front-proxy-* "$folder"/etcd/*; do
+        case "$path" in *.crt|*.key|*.pub) rm -f -- "$path" ;; esac
+      done
+      rmdir "$folder/etcd" 2>/dev/null ;;
+    etcd) remove "$folder/member" ;;
+  esac
+  rmdir "$folder" 2>/dev/null
+done
 # No package ships these; a mount point is left alone. A host without modules gets an empty folder for kube-proxy.
 rmdir /var/lib/etcd /var/lib/cni /var/log/pods /var/log/containers /usr/lib/modules /lib/modules /run/netns 2>/dev/null
 # Some packages ship these.

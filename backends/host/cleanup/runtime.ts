@@ -60,13 +60,20 @@ if [ -n "$changed" ]; then
     bounded 60 systemctl restart containerd
   fi
 fi
-# Sockets of shims that nobody listens on any more, and folders that containerd makes again when it needs them.
+# Snapshots of what was removed go now, not some time later.
+if [ -S "$socket" ] && have ctr && k8s leases create --id ts-provider-clean-up >/dev/null; then
+  k8s leases delete --sync ts-provider-clean-up >/dev/null
+fi
+# Sockets of shims that nobody listens on any more, what runc remembers of containers that were killed, and folders that containerd makes again when it needs them.
 for socket in /run/containerd/s/*; do
   [ -S "$socket" ] && ! grep -q " $socket$" /proc/net/unix && rm -f -- "$socket"
 done
 for folder in /run/containerd/runc/k8s.io /run/containerd/io.containerd.runtime.v2.task/k8s.io \
   /var/lib/containerd/io.containerd.runtime.v2.task/k8s.io; do
-  if [ -d "$folder" ]; then find "$folder" -depth -type d -exec rmdir -- {} + 2>/dev/null; fi
+  if [ -d "$folder" ]; then
+    empty "$folder"
+    rmdir "$folder" 2>/dev/null
+  fi
 done
 rmdir /run/containerd/s /run/containerd/runc "$cri"/* "$cri" /run/containerd/io.containerd.grpc.v1.cri/containers \
   /run/containerd/io.containerd.grpc.v1.cri/sandboxes 2>/dev/null

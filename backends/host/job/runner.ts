@@ -14,7 +14,11 @@ export const LOG_MARK = '== ts-provider step';
  * behind that must end before anything else is begun. Without flock, the process ids that the lock folder names are looked at.
  */
 export const LOCK_FUNCTIONS = String.raw`
-started_at() { cut -d ' ' -f 22 "/proc/$1/stat" 2>/dev/null; }
+# Nothing for a process that has ended, also when nobody has asked for its exit code yet.
+started_at() {
+  set -- $(sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null)
+  [ "$1" = Z ] || echo "${'$'}{20}"
+}
 lives() { [ -n "$1" ] && [ -n "$2" ] && [ "$(started_at "$1")" = "$2" ]; }
 holder_lives() {
   for one in runner step; do
@@ -49,12 +53,24 @@ take_lock() {
     flock -n 9 || { sleep 1; flock -n 9; } || exit 0
     return
   fi
-  if ! mkdir "$d/lock.d" 2>/dev/null; then
-    holder_lives && exit 0
-    rm -rf "$d/lock.d"
-    mkdir "$d/lock.d" 2>/dev/null || exit 0
+  mkdir -p "$d/lock.d"
+  mine=$d/lock.d/$$
+  echo "$$ $(started_at $$)" >"$mine"
+  # A link appears with its content, and only once.
+  if ! ln "$mine" "$d/lock.d/runner" 2>/dev/null; then
+    dead=$(cat "$d/lock.d/runner" 2>/dev/null)
+    if holder_lives; then rm -f "$mine"; exit 0; fi
+    mv "$d/lock.d/runner" "$mine.old" 2>/dev/null
+    # Somebody else was quicker: what was taken away is not what was seen.
+    if [ "$(cat "$mine.old" 2>/dev/null)" != "$dead" ]; then
+      ln "$mine.old" "$d/lock.d/runner" 2>/dev/null
+      rm -f "$mine" "$mine.old"
+      exit 0
+    fi
+    rm -f "$mine.old"
+    ln "$mine" "$d/lock.d/runner" 2>/dev/null || { rm -f "$mine"; exit 0; }
   fi
-  echo "$$ $(started_at $$)" >"$d/lock.d/runner"
+  rm -f "$mine"
 }
 note() {
   # The clean-up may have taken the folder away.
