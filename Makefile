@@ -35,6 +35,10 @@ test-unit: node_modules/.package-lock.json ## Unit tests only; ARGS=runtime/ for
 test-envtest: node_modules/.package-lock.json ## Stories on a real API server only
 	@$(NPM) test:envtest -- $(ARGS)
 
+.PHONY: e2e-hosts
+e2e-hosts: node_modules/.package-lock.json ## Real clusters on real hosts, over SSH; Linux and root; ARGS=test/hosts/journey.test.ts for a part
+	@$(NPM) e2e:hosts -- $(ARGS)
+
 .PHONY: lint
 lint: node_modules/.package-lock.json ## Check style
 	@$(NPM) lint

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a command where hosts can be started: `node hack/hosts/enter.ts COMMAND...`. With no command it only makes what they need.
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnIsolated } from './isolation.ts';
 import { hostsCache, prepareHosts } from './prepare.ts';
@@ -27,6 +27,7 @@ async function enter(command: readonly string[]): Promise<number> {
   await prepareHosts((line) => process.stderr.write(`hosts: ${line}\n`));
   if (command.length === 0) return 0;
   mkdirSync(hostsCache(), { recursive: true });
+  const watches = allowWatches();
   const dir = mkdtempSync(join(hostsCache(), 'ts-provider-hosts-'));
   const name = dir.slice(hostsCache().length + 1);
   const options = { detached: true, stdio: ['pipe', 'ignore', 'ignore'] as ['pipe', 'ignore', 'ignore'] };
@@ -42,8 +43,21 @@ async function enter(command: readonly string[]): Promise<number> {
   const swept = new Promise<void>((resolve) => void janitor.once('exit', () => resolve()));
   janitor.stdin.end();
   await swept;
+  watches.restore();
   return code;
 }
+
+const INOTIFY_LIMIT = '/proc/sys/fs/inotify/max_user_instances';
+
+/** Every service manager, container runtime and kubelet watches files: a dozen of each are more than one user may have by default. */
+function allowWatches(): { restore(): void } {
+  const before = readFileSync(INOTIFY_LIMIT, 'utf8').trim();
+  if (Number(before) >= LEAST_INOTIFY) return { restore: () => undefined };
+  writeFileSync(INOTIFY_LIMIT, String(LEAST_INOTIFY));
+  return { restore: () => writeFileSync(INOTIFY_LIMIT, before) };
+}
+
+const LEAST_INOTIFY = 1024;
 
 if (import.meta.main) {
   const why = whyNoHosts();

@@ -54,6 +54,8 @@ export async function plugIn(plug: Plug): Promise<void> {
   await inside('address', 'add', `${addressOf(plug)}/24`, 'dev', 'eth0');
   await inside('link', 'set', 'eth0', 'up');
   await inside('route', 'add', 'default', 'via', ROUTER);
+  // As a prepared machine has it from its first moment; its own sysctl.d comes later than somebody may ask.
+  await runProgram('nsenter', [`--net=${namespaceFile(plug)}`, 'sysctl', '-qw', 'net.ipv4.ip_forward=1']);
   await showPods(plug);
 }
 

@@ -34,7 +34,7 @@ export function whyNoHosts(): string | undefined {
 
 function isInPath(program: string): boolean {
   const folders = (process.env['PATH'] ?? '').split(delimiter);
-  return [...folders, '/usr/sbin', '/sbin'].some((folder) => isExecutable(join(folder, program)));
+  return folders.some((folder) => isExecutable(join(folder, program)));
 }
 
 function isExecutable(path: string): boolean {

@@ -27,6 +27,7 @@ const IGNORED: readonly (readonly [pattern: RegExp, why: string])[] = [
   [/^\/root\/\.(bash_history|cache)$/, 'of whoever logs in'],
   [/^\/home\/[^/]+\/\.sudo_as_admin_successful$/, 'sudo marks who has used it'],
   [/^\/etc\/(passwd|shadow|group|gshadow)-$/, 'backups that the tools for users keep'],
+  [/^\/run\/xtables\.lock$/, 'a lock that every user of iptables shares'],
   [/^\/run\/adduser$/, 'lock of the tool for users'],
   [/^\/etc\/ld\.so\.cache$/, 'an index that packages renew'],
   [/^\/run\/(systemd|udev|dbus|log|user|sudo|sshd|lock|mount|host-world)(\/|$)/, 'state of running services'],

@@ -17,7 +17,11 @@ export interface Behaviour {
   readonly bootstrapMs: Range;
   readonly cleanMs: Range;
   /** The step of this stage, or the last one, fails, having written the line to the log. */
-  readonly bootstrapFailure: { readonly stage: string; readonly exitCode: number; readonly log: string } | null;
+  readonly bootstrapFailure: {
+    readonly stage: string;
+    readonly exitCode: number;
+    readonly log: string;
+  } | null;
   /** Lines of the probe that a clean-up leaves, such as `file /var/lib/etcd` or `process 4711 kubelet`. */
   readonly leftovers: readonly string[];
 }

@@ -58,7 +58,9 @@ export async function startSshHosts(options: HostsOptions): Promise<SshHosts> {
     privateKey: client.private,
     hosts,
     async behave(change, places = [...hosts.keys()]) {
-      await Promise.all(places.map((place) => hosts[place]?.sshd.behave(change)));
+      await Promise.all(
+        hosts.filter((_, place) => places.includes(place)).map(({ sshd }) => sshd.behave(change)),
+      );
     },
     records: () => hosts.map(({ host }) => host.record),
     async close() {

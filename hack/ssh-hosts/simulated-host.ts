@@ -83,24 +83,34 @@ export class SimulatedHost {
         return said(this.probe());
       case 'name':
         return said(`${this.make.name}\n`);
-      case 'progress':
-        return said(this.jobs.get(request.job)?.answer(Date.now()) ?? 'none\nend of answer\n');
-      case 'look':
-        return said(this.foreign(request.owner) ?? this.look(request.job));
-      case 'upload':
-        return said(this.foreign(request.owner) ?? this.upload(request));
-      case 'launch':
-        this.jobs.get(request.job)?.launch(Date.now());
-        return said('ts-provider: started\n');
+      case 'wait':
+        return said('');
       case 'finish':
         return this.finish();
       case 'balance':
         return said(this.foreign(request.owner) ?? this.balance(request));
-      case 'wait':
-        return said('');
       case 'unknown':
         this.record.unknown.push(script.split('\n').find((line) => line.trim() !== '') ?? '');
         return { exitCode: 127, stdout: '' };
+      case 'progress':
+      case 'look':
+      case 'upload':
+      case 'launch':
+        return said(this.replyOfJob(request));
+    }
+  }
+
+  private replyOfJob(request: Extract<Request, { job: string }>): string {
+    switch (request.kind) {
+      case 'progress':
+        return this.jobs.get(request.job)?.answer(Date.now()) ?? 'none\nend of answer\n';
+      case 'look':
+        return this.foreign(request.owner) ?? this.look(request.job);
+      case 'upload':
+        return this.foreign(request.owner) ?? this.upload(request);
+      case 'launch':
+        this.jobs.get(request.job)?.launch(Date.now());
+        return 'ts-provider: started\n';
     }
   }
 
