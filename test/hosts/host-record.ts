@@ -34,11 +34,14 @@ export interface HostRecord {
   stop(): Promise<void>;
 }
 
+/** Nothing seen yet. */
+function history(): HostHistory {
+  return { owners: [], begun: new Map(), overlaps: [] };
+}
+
 /** Looks at all hosts a few times a second until it is stopped. */
 export function recordHosts(hosts: readonly TestHost[]): HostRecord {
-  const histories = new Map(
-    hosts.map((host) => [host.name, { owners: [], begun: new Map(), overlaps: [] } as HostHistory]),
-  );
+  const histories = new Map(hosts.map((host) => [host.name, history()]));
   let stopped = false;
   const loops = hosts.map(async (host) => {
     while (!stopped) {
@@ -67,18 +70,29 @@ export function recordHosts(hosts: readonly TestHost[]): HostRecord {
 
 function note(history: HostHistory, text: string): void {
   const lines = text.split('\n').filter((line) => line !== '');
-  const owner = lines.find((line) => line.startsWith('owner '))?.slice('owner '.length);
-  if (owner !== undefined && owner !== '' && history.owners.at(-1) !== owner) history.owners.push(owner);
-  const starts = new Map<string, number>();
-  for (const line of lines) {
-    const [job, what, step] = line.split(' ');
-    if (what === 'start') starts.set(`${job} ${step}`, (starts.get(`${job} ${step}`) ?? 0) + 1);
-  }
+  noteOwner(history, lines);
+  const starts = startsIn(lines);
   for (const [step, times] of starts) {
     history.begun.set(step, Math.max(times, history.begun.get(step) ?? 0));
   }
-  const bootstraps = new Set(
-    [...starts.keys()].map((key) => key.split(' ')[0]!).filter((job) => job.startsWith('bootstrap-')),
-  );
-  if (bootstraps.size > 1) history.overlaps.push([...bootstraps].join(' and '));
+  const jobs = new Set([...starts.keys()].map((key) => key.split(' ')[0]!));
+  const bootstraps = [...jobs].filter((job) => job.startsWith('bootstrap-'));
+  if (bootstraps.length > 1) history.overlaps.push(bootstraps.join(' and '));
+}
+
+function noteOwner(history: HostHistory, lines: readonly string[]): void {
+  const owner = lines.find((line) => line.startsWith('owner '))?.slice('owner '.length) ?? '';
+  if (owner !== '' && history.owners.at(-1) !== owner) history.owners.push(owner);
+}
+
+/** `<job> <step>` -> lines of the journal that say that it begins. */
+function startsIn(lines: readonly string[]): ReadonlyMap<string, number> {
+  const starts = new Map<string, number>();
+  for (const line of lines) {
+    const [job, what, step] = line.split(' ');
+    if (what !== 'start') continue;
+    const key = `${job} ${step}`;
+    starts.set(key, (starts.get(key) ?? 0) + 1);
+  }
+  return starts;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // When each step of a machine's way was there, as an onlooker sees it: from the Machine to its Node being Ready.
+import type { Machine, Node } from '../../api/cluster-api.ts';
 import { MachineKind, TSMachineKind } from '../../api/kinds.ts';
+import type { TSMachine } from '../../api/tsmachine.ts';
 import type { TestHost } from '../../hack/hosts/world.ts';
 import { isReady, nodes, type Workload } from './cluster.ts';
 import { type Management, NAMESPACE } from './site.ts';
@@ -72,21 +74,41 @@ async function look({ client }: Management, { hosts, workload, machines }: Looki
     const times = machines.get(name) ?? {};
     machines.set(name, times);
     const tsMachine = tsMachines.find(({ metadata }) => metadata.name === name);
-    const providerID = tsMachine?.spec.providerID;
-    const host = hosts.find((one) => providerID?.split('/')[3] === one.name);
-    const said = host === undefined ? '' : (await host.exec(['sh', '-c', LOOK_AT_HOST])).stdout;
-    const node = known.find(({ spec }) => spec?.providerID !== undefined && spec.providerID === providerID);
+    const said = await saidBy(hosts, tsMachine?.spec.providerID);
+    const node = known.find((one) => isNodeOf(one, tsMachine));
     note(times, {
-      machine: true,
-      data: machine.spec.bootstrap?.dataSecretName !== undefined,
-      claimed: providerID !== undefined,
-      begun: said.includes('begun'),
-      ended: said.includes('ended'),
-      provisioned: tsMachine?.status?.initialization?.provisioned === true,
+      ...ofMachine(machine),
+      ...ofInstance(tsMachine, said),
       ready: node !== undefined && isReady(node),
-      linked: machine.status?.nodeRef !== undefined,
     });
   }
+}
+
+function ofMachine({ spec, status }: Machine) {
+  return {
+    machine: true,
+    data: spec.bootstrap?.dataSecretName !== undefined,
+    linked: status?.nodeRef !== undefined,
+  };
+}
+
+function ofInstance(tsMachine: TSMachine | undefined, said: string) {
+  return {
+    claimed: tsMachine?.spec.providerID !== undefined,
+    begun: said.includes('begun'),
+    ended: said.includes('ended'),
+    provisioned: tsMachine?.status?.initialization?.provisioned === true,
+  };
+}
+
+function isNodeOf({ spec }: Node, tsMachine: TSMachine | undefined): boolean {
+  return spec?.providerID !== undefined && spec.providerID === tsMachine?.spec.providerID;
+}
+
+/** What the host itself says, if the machine has one. */
+async function saidBy(hosts: readonly TestHost[], providerID: string | undefined): Promise<string> {
+  const host = hosts.find(({ name }) => providerID?.split('/')[3] === name);
+  return host === undefined ? '' : (await host.exec(['sh', '-c', LOOK_AT_HOST])).stdout;
 }
 
 function note(times: Times, seen: Record<StepName, boolean>): void {
