@@ -69,10 +69,10 @@ export const Reason = {
   Cleaning: 'Cleaning',
   WaitingForTurn: 'WaitingForTurn',
   WaitingForLoadBalancer: 'WaitingForLoadBalancer',
-  LoadBalancerPending: 'LoadBalancerPending',
-  ClaimLost: 'ClaimLost',
-  HostReleased: 'HostReleased',
+  LoadBalancerInvalid: 'LoadBalancerInvalid',
+  LoadBalancerFailed: 'LoadBalancerFailed',
   ForceReleased: 'ForceReleased',
+  ForceReleaseRefused: 'ForceReleaseRefused',
 
   // Hosts: what a person, or a MachineHealthCheck, has to act on.
   BootstrapFailed: 'BootstrapFailed',
@@ -80,6 +80,7 @@ export const Reason = {
   BootstrapTimedOut: 'BootstrapTimedOut',
   BootstrapDataUnsupported: 'BootstrapDataUnsupported',
   HostNotPrepared: 'HostNotPrepared',
+  HostUnsuitable: 'HostUnsuitable',
   PatchVersionDiffers: 'PatchVersionDiffers',
   HostDirty: 'HostDirty',
   HostMissing: 'HostMissing',
@@ -103,7 +104,6 @@ export const Reason = {
   SudoRefused: 'SudoRefused',
 
   // Nodes of hosts.
-  NodeLinked: 'NodeLinked',
   NodeIdentityConflict: 'NodeIdentityConflict',
   ServingCertificateRefused: 'ServingCertificateRefused',
 } as const;

@@ -51,7 +51,7 @@ export const TOKEN_ID_ANNOTATION = 'bootstrap.cluster.x-k8s.io/token-id';
 /** On an object: clusterctl moves it though no Cluster owns it (CTL-M2). */
 export const MOVE_LABEL = 'clusterctl.cluster.x-k8s.io/move';
 
-/** On a CRD: clusterctl moves its objects, and what they own, though no Cluster owns them (CTL-M2). */
+/** On a CRD: clusterctl moves its objects, and whatever they own, though no Cluster owns them (CTL-M2). */
 export const MOVE_HIERARCHY_LABEL = 'clusterctl.cluster.x-k8s.io/move-hierarchy';
 
 /** On a TSHost while somebody has it: it does not go before its machine does. */

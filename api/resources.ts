@@ -54,7 +54,7 @@ export interface Resource {
   /** An object without a spec is accepted as it is, nothing is filled in; default false. */
   readonly specMayBeAbsent?: true;
   readonly status?: TSchema;
-  /** No Cluster owns its objects, yet a move takes them along, and the Secrets that they own (CTL-M2). */
+  /** No Cluster owns its objects, yet a move takes them along (CTL-M2). */
   readonly movesByItself?: true;
   readonly columns: readonly Column[];
 }

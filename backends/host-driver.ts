@@ -118,10 +118,13 @@ export interface HostDriver {
   bootstrap(ctx: Ctx, access: HostAccess, job: BootstrapJob): Promise<JobProgress>;
   /** Read only, needs no data. */
   progress(ctx: Ctx, access: HostAccess, jobID: string): Promise<JobProgress>;
-  /** Starts, or looks at, the job that stops and removes everything of a cluster and of ours. Needs nothing remembered. */
-  clean(ctx: Ctx, access: HostAccess, jobID: string): Promise<JobProgress>;
-  /** Takes away what a clean-up that has ended leaves of itself; the next probe says what stayed. */
-  finishClean(ctx: Ctx, access: HostAccess): Promise<void>;
+  /**
+   * Starts, or looks at, the job that stops and removes everything of a cluster and of ours. Needs nothing remembered. A host that names
+   * another owner than this one refuses it with HostClaimedElsewhere: whoever asks may be late. Without one any host is cleaned.
+   */
+  clean(ctx: Ctx, access: HostAccess, jobID: string, owner?: HostOwner): Promise<JobProgress>;
+  /** Takes away what a clean-up that has ended leaves of itself; the next probe says what stayed. Refused like {@link clean}. */
+  finishClean(ctx: Ctx, access: HostAccess, owner?: HostOwner): Promise<void>;
   /** Installs the load balancer where it is missing and makes it serve exactly this; answers a hash of what is applied. */
   balance(ctx: Ctx, access: HostAccess, config: LoadBalancerConfig): Promise<string>;
   /** Closes what is kept open to a host. */

@@ -5,6 +5,7 @@ import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { BootstrapConditionType, BootstrapReason } from '../api/bootstrap-conditions.ts';
 import { ConditionType, Reason } from '../api/conditions.ts';
+import { HANDLERS } from '../controllers/host/states/table.ts';
 import { INTENDED } from './differential/intended.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -76,10 +77,20 @@ describe('docs/contract.md', () => {
   });
 });
 
+/** Conditions that only TSHosts have. */
+const OF_HOSTS = [ConditionType.Reachable, ConditionType.HostKeyVerified];
+
+/** What these throw is the machine's trouble. */
+const OF_MACHINES = /\/(machine-backend|held|fit)\.ts$/;
+
 describe('docs/states', () => {
   it.each([
-    ['docs/states/tsmachine.md', ['controllers/machine', 'contract', 'backends/inmemory']],
+    [
+      'docs/states/tsmachine.md',
+      ['controllers/machine', 'controllers/node', 'contract', 'backends/inmemory', 'backends/host'],
+    ],
     ['docs/states/tscluster.md', ['controllers/cluster', 'contract']],
+    ['docs/states/tshost.md', ['controllers/host']],
   ])('%s has a row for every reason that its controller gives', (page, folders) => {
     const given = folders.flatMap((folder) => reasonsIn(folder));
     expect(given.length).toBeGreaterThan(5);
@@ -87,11 +98,26 @@ describe('docs/states', () => {
   });
 
   it.each([
-    ['docs/states/tsmachine.md', [ConditionType.ControlPlaneEndpointReady]],
-    ['docs/states/tscluster.md', [ConditionType.InstanceReady]],
+    ['docs/states/tsmachine.md', [ConditionType.ControlPlaneEndpointReady, ...OF_HOSTS]],
+    ['docs/states/tscluster.md', [ConditionType.InstanceReady, ...OF_HOSTS]],
+    [
+      'docs/states/tshost.md',
+      [ConditionType.InstanceReady, ConditionType.ControlPlaneEndpointReady, ConditionType.Deleting],
+    ],
   ])('%s has a row for every condition', (page, ofOthers) => {
     const types = Object.values(ConditionType).filter((type) => !ofOthers.some((other) => other === type));
     expect(missingRows(page, types)).toEqual([]);
+  });
+
+  it('docs/states/tshost.md has a row for every error that a host may give, and for every state', () => {
+    const page = 'docs/states/tshost.md';
+    const reasons = filesIn('backends/host')
+      .filter((file) => !OF_MACHINES.test(file))
+      .flatMap((file) => [...read(file).matchAll(/new TerminalError\(\s*'(\w+)'/g)])
+      .map((match) => match[1] ?? '');
+    expect(reasons.length).toBeGreaterThan(10);
+    expect(missingRows(page, reasons)).toEqual([]);
+    expect(missingRows(page, Object.keys(HANDLERS))).toEqual([]);
   });
 
   const config = 'docs/states/kubeadmconfig.md';
@@ -154,7 +180,8 @@ describe('docs/runbook.md', () => {
   });
 
   it('names metrics that exist', () => {
-    const sources = filesIn('runtime')
+    const sources = ['runtime', 'controllers', 'wiring']
+      .flatMap(filesIn)
       .map((file) => read(file))
       .join('\n');
     const prefixes = /^(controller_runtime|workqueue)_/;
@@ -182,6 +209,30 @@ it('every link of the book leads somewhere', () => {
   expect(pages.length).toBeGreaterThan(10);
   expect(broken).toEqual([]);
 });
+
+it('every link to a heading of the book finds it', () => {
+  const pages = ['README.md', ...markdownIn('docs')];
+  const broken = pages.flatMap((page) =>
+    [...read(page).matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)]
+      .map(([, file = '', anchor = '']) => ({
+        target: file === '' ? page : relative(root, join(root, dirname(page), file)),
+        anchor,
+      }))
+      .filter(({ target, anchor }) => target.endsWith('.md') && !anchorsOf(target).includes(anchor))
+      .map(({ target, anchor }) => `${page} -> ${target}#${anchor}`),
+  );
+  expect(broken).toEqual([]);
+});
+
+/** Of headings, as code hosts make them. */
+function anchorsOf(page: string): string[] {
+  return [...read(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}
 
 /** Of the first groups of these matches, those that the page does not have at the begin of code. */
 function unnamed(page: string, matches: readonly RegExpExecArray[]): string[] {

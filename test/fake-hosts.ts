@@ -124,18 +124,18 @@ export class FakeHosts {
       this.#call(ctx, access, { verb: 'progress', jobID }, (host) => progressOf(host, jobID)),
     bootstrap: (ctx, access, job) =>
       this.#call(ctx, access, { verb: 'bootstrap', jobID: job.id, owner: job.owner }, (host) => {
-        if (host.owner !== undefined && !sameOwner(host.owner, job.owner)) {
-          throw new TerminalError('HostClaimedElsewhere', `The host belongs to ${host.owner.token}`);
-        }
+        refuseOthers(host, job.owner);
         host.owner = job.owner;
         return this.#launch(access.key, { kind: 'bootstrap', jobID: job.id, owner: job.owner });
       }),
-    clean: (ctx, access, jobID) =>
-      this.#call(ctx, access, { verb: 'clean', jobID }, (host) =>
-        this.#launch(access.key, { kind: 'clean', jobID, owner: host.owner }),
-      ),
-    finishClean: (ctx, access) =>
+    clean: (ctx, access, jobID, owner) =>
+      this.#call(ctx, access, { verb: 'clean', jobID }, (host) => {
+        refuseOthers(host, owner);
+        return this.#launch(access.key, { kind: 'clean', jobID, owner: host.owner });
+      }),
+    finishClean: (ctx, access, owner) =>
       this.#call(ctx, access, { verb: 'finishClean' }, (host) => {
+        refuseOthers(host, owner);
         host.owner = undefined;
         host.jobs.clear();
       }),
@@ -197,6 +197,11 @@ function report(host: FakeHost, access: HostAccess) {
 
 function progressOf(host: FakeHost, jobID: string): JobProgress {
   return host.jobs.get(jobID)?.progress ?? { state: 'none' };
+}
+
+function refuseOthers({ owner }: FakeHost, asking: HostOwner | undefined): void {
+  if (owner === undefined || asking === undefined || sameOwner(owner, asking)) return;
+  throw new TerminalError('HostClaimedElsewhere', `The host belongs to ${owner.token}`);
 }
 
 function sameOwner(a: HostOwner, b: HostOwner): boolean {

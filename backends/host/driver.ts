@@ -38,9 +38,9 @@ export function createHostDriver({ pool }: { readonly pool: SshPool }): SshHostD
         make: () => bootstrapJob(ctx, pool.host(access), job),
       }),
     progress: (ctx, access, jobID) => jobProgress(ctx, pool.host(access), jobID),
-    clean: (ctx, access, jobID) =>
-      ensureJob(ctx, pool.host(access), { id: jobID, make: async () => cleanJob(jobID) }),
-    finishClean: (ctx, access) => finishClean(ctx, pool.host(access)),
+    clean: (ctx, access, jobID, owner) =>
+      ensureJob(ctx, pool.host(access), { id: jobID, make: async () => cleanJob(jobID, owner) }),
+    finishClean: (ctx, access, owner) => finishClean(ctx, pool.host(access), owner),
     balance: (ctx, access, config) => balance(ctx, pool.host(access), config),
     disconnect: (key) => pool.disconnect(key),
     stats: () => pool.stats(),

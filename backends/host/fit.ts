@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether one host will do for one machine, and if not, why: the first reason that is found.
-import type { HostHardware, HostState } from '../../api/tshost-status.ts';
+import type { HostHardware } from '../../api/tshost-status.ts';
 import { TerminalError } from '../../runtime/errors.ts';
 import type { MachineFacts } from '../backend.ts';
-import type { InventoryHost } from '../host-inventory.ts';
+import { type InventoryHost, unavailability } from '../host-inventory.ts';
 import { quantityValue } from './quantity.ts';
 
 /** What a machine asks of a host. Sizes in bytes; what is not asked for is `undefined`. */
@@ -93,26 +93,8 @@ export function mismatch(wanted: Wanted, host: InventoryHost): string | undefine
 }
 
 /** Why a host that fits cannot be had now; `undefined` when it can. */
-export function unavailability(wanted: Wanted, host: InventoryHost): string | undefined {
-  if (host.deleting) return 'being deleted';
-  return taken(host) ?? unusable(host) ?? unmeasured(wanted, host);
-}
-
-const CLEANED: readonly (HostState | undefined)[] = ['Releasing', 'Cleaning'];
-
-function taken({ claim, status }: InventoryHost): string | undefined {
-  if (claim?.releasing === true || CLEANED.includes(status.state)) return 'being cleaned';
-  return claim?.for === undefined ? undefined : 'claimed';
-}
-
-function unusable({ maintenance, status }: InventoryHost): string | undefined {
-  if (status.state === 'Quarantined') return 'quarantined';
-  if (maintenance || status.operationalStatus === 'Maintenance') return 'in maintenance';
-  if (status.operationalStatus === 'Unreachable') return 'unreachable';
-  // The way to it is broken, such as by a wrong key: nothing would come of claiming it.
-  if (status.error !== undefined) return 'with an error';
-  const ready = status.state === 'Available' && status.operationalStatus === 'OK';
-  return ready ? undefined : 'not registered yet';
+export function notNow(wanted: Wanted, host: InventoryHost): string | undefined {
+  return unavailability(host) ?? unmeasured(wanted, host);
 }
 
 function unmeasured(wanted: Wanted, host: InventoryHost): string | undefined {

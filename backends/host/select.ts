@@ -2,8 +2,8 @@
 // Which hosts will do for a machine, the best first. Pure: the same facts give the same answer.
 import { createHash } from 'node:crypto';
 import type { MachineFacts } from '../backend.ts';
-import type { InventoryHost } from '../host-inventory.ts';
-import { hasLabels, memoryOf, mismatch, unavailability, type Wanted, wantedBy } from './fit.ts';
+import { countedReasons, type InventoryHost } from '../host-inventory.ts';
+import { hasLabels, memoryOf, mismatch, notNow, type Wanted, wantedBy } from './fit.ts';
 
 /** Hosts to claim, best first and at least one, or one line that counts why there is none. */
 export type Selection = { readonly ranked: readonly InventoryHost[] } | { readonly none: string };
@@ -21,7 +21,7 @@ export function selectHost(machine: MachineFacts, hosts: readonly InventoryHost[
   const reasons = hosts.map((host) => firstReason(wanted, domain, host));
   const free = hosts.filter((_host, index) => reasons[index] === undefined);
   if (free.length > 0) return { ranked: ranked(free, tokenOf(machine)) };
-  return { none: counted(reasons.filter((reason) => reason !== undefined)) };
+  return { none: countedReasons(reasons.filter((reason) => reason !== undefined)) };
 }
 
 function noneHasLabels(machine: MachineFacts, wanted: Wanted, hosts: readonly InventoryHost[]): string {
@@ -51,17 +51,7 @@ function firstReason(wanted: Wanted, domain: string | undefined, host: Inventory
   const unfit = mismatch(wanted, host);
   if (unfit !== undefined) return unfit;
   if (domain !== undefined && host.failureDomain !== domain) return `outside failure domain ${domain}`;
-  return unavailability(wanted, host);
-}
-
-/** Each host under its first reason, the most frequent first: "12 hosts: 5 claimed, 4 too little memory, 3 in maintenance". */
-function counted(reasons: readonly string[]): string {
-  const counts = new Map<string, number>();
-  for (const reason of reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1);
-  const parts = [...counts]
-    .sort(([a, many], [b, more]) => more - many || compareText(a, b))
-    .map(([reason, count]) => `${count} ${reason}`);
-  return `${reasons.length} ${reasons.length === 1 ? 'host' : 'hosts'}: ${parts.join(', ')}`;
+  return notNow(wanted, host);
 }
 
 function ranked(hosts: readonly InventoryHost[], token: string): InventoryHost[] {

@@ -5,8 +5,9 @@ import { FORCE_RELEASE_ANNOTATION } from '../../api/labels.ts';
 import type { HostClaim, TSHost } from '../../api/tshost.ts';
 import type { HostOwner, HostReport } from '../../backends/host-driver.ts';
 import type { Ctx } from '../../runtime/context.ts';
-import { claimantOf, claimOf, freeClaim, providerIDOf } from './claim.ts';
-import type { HostScope, Transition } from './scope.ts';
+import { claimantOf, claimOf, freeClaim, ownerOf, providerIDOf } from './claim.ts';
+import { probeHost } from './probe.ts';
+import type { HostDeps, HostScope, Transition } from './scope.ts';
 
 /** The claim to work for, or where the host goes because it has ended or is being given back. */
 export function presentClaim({ object }: HostScope): { readonly claim: HostClaim } | Transition {
@@ -28,6 +29,25 @@ export function takeBack(ctx: Ctx, scope: HostScope, claim: HostClaim): Transiti
 /** The host itself says that this very claim has begun on it. */
 export function saysOwner({ owner }: HostReport, { token, generation }: HostOwner): boolean {
   return owner?.token === token && owner.generation === generation;
+}
+
+/** What no host names: one that names nobody takes what is asked for in this name. */
+const NOBODY: HostOwner = { token: 'nobody', generation: 0 };
+
+/**
+ * Whom the host may name when it is cleaned. The API server was asked a moment ago, and still this process may be late, or have been
+ * restored from a backup: the host itself then knows whose it is by now. A free host, and one that was adopted, may have any owner left
+ * on it: the one that is seen now.
+ */
+export async function cleanedOwner(
+  ctx: Ctx,
+  scope: HostScope,
+  deps: Pick<HostDeps, 'driver'>,
+): Promise<HostOwner> {
+  const claim = claimOf(scope.object);
+  if (claim !== undefined && scope.object.spec.adopt !== true) return ownerOf(claim);
+  const { owner } = scope.report ?? (await probeHost(ctx, scope, deps));
+  return owner ?? NOBODY;
 }
 
 /** A claimed host whose machine is not there is left alone: what runs on it may be somebody's. */

@@ -60,8 +60,8 @@ export function createContacts(driver: HostDriver, schedule: ProbeSchedule): Con
           answered();
           return answer;
         } catch (error) {
-          if (error instanceof TransientError) unanswered(error);
-          // Whoever refuses us is there.
+          // Whoever refuses us, or says when to come again, is there.
+          if (error instanceof TransientError && error.retryAfterMs === undefined) unanswered(error);
           else answered();
           throw error;
         }

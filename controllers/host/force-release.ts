@@ -31,7 +31,7 @@ export async function forceRelease(
   const claim = claimOf(object);
   delete object.metadata.annotations?.[FORCE_RELEASE_ANNOTATION];
   if (refusal !== undefined || claim === undefined) {
-    return { event: { ...WARNING, reason: 'ForceReleaseRefused', note: refusal ?? '' } };
+    return { event: { ...WARNING, reason: Reason.ForceReleaseRefused, note: refusal ?? '' } };
   }
   const note = `${claimantOf(claim)} was made to give the host up without proof that nothing of it runs any more, as the annotation ${FORCE_RELEASE_ANNOTATION} asked`;
   freeClaim({ object });

@@ -83,6 +83,17 @@ describe('a new host', () => {
     expect(world.status().occupants).toBeUndefined();
   });
 
+  it('that is Quarantined for it becomes Available at once when somebody says that it is to be adopted', async () => {
+    world.addHost();
+    h1().occupants = [...NODE];
+    await world.reconcile();
+    expect(world.status().error?.message).toMatch(/ \(docs\/runbook\.md#hostdirty\)$/);
+    world.editHost('h1', ({ spec }) => (spec.adopt = true));
+    await world.reconcile();
+    expect(world.status().state).toBe('Available');
+    expect(world.status().error).toBeUndefined();
+  });
+
   it('is never Available before a probe in this life, whatever an old status elsewhere said', async () => {
     world.addHost();
     await world.reconcile();

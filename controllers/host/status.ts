@@ -7,6 +7,7 @@ import { toMetaTime } from '../../runtime/conditions.ts';
 import { errorMessage, TerminalError } from '../../runtime/errors.ts';
 import { claimOf } from './claim.ts';
 import { type Contact, UNREACHABLE_AFTER } from './contact.ts';
+import { withRunbook } from './runbook.ts';
 import type { Transition } from './scope.ts';
 
 /** How one handler ended. */
@@ -58,7 +59,7 @@ function setError(status: TSHostStatus, error: Omit<HostError, 'since'> | undefi
   delete status.error;
   if (error === undefined) return;
   const since = before?.reason === error.reason ? before.since : toMetaTime(now);
-  status.error = { reason: error.reason, message: error.message, since };
+  status.error = { reason: error.reason, message: withRunbook(error.reason, error.message), since };
 }
 
 /** Unreachable ends with an answer, not with a restart of ours. */

@@ -3,6 +3,7 @@
 import ssh2 from 'ssh2';
 import { seeded } from '../../test/envtest/seeded.ts';
 import { type Behaviour, type Plan, planned } from './behaviour.ts';
+import { newKey } from './key.ts';
 import type { HostRecord } from './record.ts';
 import { type HostMake, SimulatedHost } from './simulated-host.ts';
 import { type Sshd, type SshdAddress, startSshd } from './sshd.ts';
@@ -38,7 +39,7 @@ export interface SshHosts {
 /** Starts hosts `host-000`, `host-001`, ... on ports of 127.0.0.1. */
 export async function startSshHosts(options: HostsOptions): Promise<SshHosts> {
   const { count, plan = {}, seed = 1 } = options;
-  const client = ssh2.utils.generateKeyPairSync('ed25519');
+  const client = newKey();
   const clientKey = ssh2.utils.parseKey(client.public);
   if (clientKey instanceof Error) throw clientKey;
   const hosts = await Promise.all(

@@ -78,6 +78,7 @@ export class SimulatedHost {
   }
 
   private reply(request: Request, script: string): Answer {
+    if ('job' in request) return said(this.replyOfJob(request));
     switch (request.kind) {
       case 'probe':
         return said(this.probe());
@@ -90,13 +91,8 @@ export class SimulatedHost {
       case 'balance':
         return said(this.foreign(request.owner) ?? this.balance(request));
       case 'unknown':
-        this.record.unknown.push(script.split('\n').find((line) => line.trim() !== '') ?? '');
+        this.record.unknown.push(firstLine(script));
         return { exitCode: 127, stdout: '' };
-      case 'progress':
-      case 'look':
-      case 'upload':
-      case 'launch':
-        return said(this.replyOfJob(request));
     }
   }
 
@@ -207,6 +203,10 @@ export class SimulatedHost {
 
 function said(stdout: string): Answer {
   return { exitCode: 0, stdout };
+}
+
+function firstLine(script: string): string {
+  return script.split('\n').find((line) => line.trim() !== '') ?? '';
 }
 
 function hex(byte: number): string {

@@ -4,6 +4,7 @@ import { type AddressInfo, createServer, type Server as NetServer, type Socket }
 import ssh2, { type AuthContext, type Connection, type ParsedKey, type ServerChannel } from 'ssh2';
 import { READY } from '../../backends/host/ssh/remote-shell.ts';
 import type { Behaviour } from './behaviour.ts';
+import { newKey } from './key.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
 /** Addresses of one sshd, for whoever wants to reach it. */
@@ -23,7 +24,7 @@ export interface Sshd extends SshdAddress {
 
 /** Serves a host on a port of 127.0.0.1. Whoever has the private half of `clientKey` is let in, with any user name. */
 export async function startSshd(host: SimulatedHost, clientKey: ParsedKey): Promise<Sshd> {
-  const key = ssh2.utils.generateKeyPairSync('ed25519');
+  const key = newKey();
   const sockets = new Set<Socket>();
   const server = new ssh2.Server({ hostKeys: [key.private] }, (connection) =>
     serve(connection, host, clientKey),
@@ -38,7 +39,7 @@ export async function startSshd(host: SimulatedHost, clientKey: ParsedKey): Prom
   const drop = () => sockets.forEach((socket) => socket.destroy());
   return {
     port,
-    hostKey: key.public.split(' ').slice(0, 2).join(' '),
+    hostKey: key.public,
     drop,
     async behave(change) {
       const before = host.behaviour.sshd;

@@ -166,7 +166,10 @@ async function createSecret(
   name: ObjectName,
   texts: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const encoded = Object.entries(texts).map(([key, text]) => [key, Buffer.from(text).toString('base64')]);
+  const encoded = Object.entries(texts).map(([key, text]): [string, string] => [
+    key,
+    Buffer.from(text).toString('base64'),
+  ]);
   const metadata = { ...name, labels: { [CLUSTER_NAME_LABEL]: CLUSTER } };
   await client.create(SecretKind, {
     apiVersion: 'v1',

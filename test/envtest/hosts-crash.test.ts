@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// kill -9 at any line is safe for hosts, and so are two managers at once: the hosts' own records say what was done to them.
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+// kill -9 at any line is safe for hosts, and so are two managers at once: the hosts' own records say what was done to them. Both stories
+// run at once, each with managers that serve its namespace only.
+import { afterAll, beforeAll, it } from 'vitest';
 import { pause } from '../../hack/stack/process.ts';
 import { PROVIDER_ACCOUNT, type Provider } from '../../hack/stack/provider.ts';
 import { serviceAccountKubeconfig } from '../../hack/stack/service-account.ts';
@@ -12,8 +13,8 @@ import { seeded } from './seeded.ts';
 
 const MACHINES = 10;
 const HOSTS = 12;
-const LIVES = 12;
-const DELETE_LIVES = 8;
+/** A machine for each. */
+const LIVES = MACHINES;
 /** Another seed is another course of events; a failure names the one that showed it. */
 const SEED = Number(process.env['CRASH_SEED'] ?? 20_261_121);
 
@@ -21,7 +22,6 @@ let environment: Environment;
 let stories: HostStories;
 let kubeconfig: string;
 let main: string;
-const managers: Provider[] = [];
 
 beforeAll(async () => {
   environment = await startEnvironment({ managers: [], controllerManager: false });
@@ -29,10 +29,6 @@ beforeAll(async () => {
   const { stack, apiServer } = environment;
   kubeconfig = await serviceAccountKubeconfig({ stack, apiServer, ...PROVIDER_ACCOUNT });
   main = await bundleManager(environment.dir);
-});
-
-afterEach(async () => {
-  for (const { server } of managers.splice(0)) await server.kill();
 });
 
 afterAll(async () => {
@@ -53,15 +49,15 @@ function begin(purpose: string): Promise<HostStory> {
 
 const NAMES = Array.from({ length: MACHINES }, (_, index) => `m${index}`);
 
-it(
-  `invariants 1 to 5: killed ${LIVES} times while ${MACHINES} machines are made and ${DELETE_LIVES} times while they are given back`,
+it.concurrent(
+  `invariants 1 to 5: killed ${LIVES} times while ${MACHINES} machines are made and as often while they are given back`,
   { timeout: 180_000 },
-  async () => {
+  async ({ expect }) => {
     const random = seeded(SEED);
     const story = await begin('crash');
-    const making = split(NAMES, LIVES).map((names) => () => each(names, story.site.addMachine));
+    const making = NAMES.map((name) => () => story.site.addMachine(name));
     const made = await lives(story, random, making);
-    const survivor = await start();
+    const survivor = await start(story);
     await becomes('provisioned', () => provisionedOf(story.site), MACHINES);
     report('made', made);
     expect(story.violations(), `seed ${SEED}`).toEqual([]);
@@ -72,9 +68,9 @@ it(
     expect(new Set(providerIDs).size).toBe(MACHINES);
     await survivor.server.kill();
 
-    const leaving = split(NAMES, DELETE_LIVES).map((names) => () => each(names, story.site.deleteMachine));
+    const leaving = NAMES.map((name) => () => story.site.deleteMachine(name));
     const removed = await lives(story, random, leaving);
-    await start();
+    await start(story);
     await becomes('machines', async () => (await story.site.machines()).length, 0);
     await allAvailable(story);
     report('given back', removed);
@@ -83,22 +79,25 @@ it(
 
     // The kills hit work in progress, or the above says little.
     expect(made.filter((sessions) => sessions > 0).length).toBeGreaterThan(LIVES / 2);
-    expect(removed.filter((sessions) => sessions > 0).length).toBeGreaterThan(DELETE_LIVES / 2);
+    expect(removed.filter((sessions) => sessions > 0).length).toBeGreaterThan(LIVES / 2);
   },
 );
 
-it('two managers at once, without a leader: nothing is begun twice, and no host has two owners', async () => {
-  const story = await begin('two');
-  await Promise.all([start(), start()]);
-  await each(NAMES, story.site.addMachine);
-  await becomes('provisioned', () => provisionedOf(story.site), MACHINES);
-  const jobs = story.hosts.records().flatMap((record) => record.jobs);
-  expect(jobs).toHaveLength(MACHINES);
-  await each(NAMES, story.site.deleteMachine);
-  await becomes('machines', async () => (await story.site.machines()).length, 0);
-  await allAvailable(story);
-  expect(story.violations()).toEqual([]);
-});
+it.concurrent(
+  'two managers at once, without a leader: nothing is begun twice, and no host has two owners',
+  async ({ expect }) => {
+    const story = await begin('two');
+    await Promise.all([start(story), start(story)]);
+    await each(NAMES, story.site.addMachine);
+    await becomes('provisioned', () => provisionedOf(story.site), MACHINES);
+    const jobs = story.hosts.records().flatMap((record) => record.jobs);
+    expect(jobs).toHaveLength(MACHINES);
+    await each(NAMES, story.site.deleteMachine);
+    await becomes('machines', async () => (await story.site.machines()).length, 0);
+    await allAvailable(story);
+    expect(story.violations()).toEqual([]);
+  },
+);
 
 async function allAvailable({ site }: HostStory): Promise<void> {
   await becomes('states', async () => [...new Set(Object.values(await statesOf(site)))], ['Available']);
@@ -106,11 +105,6 @@ async function allAvailable({ site }: HostStory): Promise<void> {
 
 function each(names: readonly string[], act: (name: string) => Promise<void>): Promise<unknown> {
   return Promise.all(names.map((name) => act(name)));
-}
-
-/** As many parts as there are lives; some are empty. */
-function split(names: readonly string[], parts: number): string[][] {
-  return Array.from({ length: parts }, (_, part) => names.filter((_, index) => index % parts === part));
 }
 
 /** One manager after the other, each killed a moment after it has begun to work on hosts. Answers the scripts that each of them ran. */
@@ -123,7 +117,7 @@ async function lives(
   const found: number[] = [];
   for (const work of works) {
     const before = sessions();
-    const [{ server }] = await Promise.all([start({ waitReady: false }), work()]);
+    const [{ server }] = await Promise.all([start(story, { waitReady: false }), work()]);
     await becomes('scripts', () => sessions() > before, true, 5_000).catch(() => undefined);
     await pause(random() < 0.5 ? random() * 150 : random() * 900);
     await server.kill();
@@ -134,10 +128,9 @@ async function lives(
 
 let started = 0;
 
-async function start(options: { readonly waitReady?: boolean } = {}): Promise<Provider> {
-  const manager = await environment.startProvider({ main, kubeconfig, name: `m-${started++}`, ...options });
-  managers.push(manager);
-  return manager;
+function start({ site }: HostStory, options: { readonly waitReady?: boolean } = {}): Promise<Provider> {
+  const flags = [`--namespace=${site.namespace}`];
+  return environment.startProvider({ main, kubeconfig, flags, name: `m-${started++}`, ...options });
 }
 
 function report(what: string, sessions: readonly number[]): void {

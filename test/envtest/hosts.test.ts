@@ -3,11 +3,7 @@
 // of its own; what they share is the manager.
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
-import {
-  CLEAN_ANNOTATION,
-  FORCE_RELEASE_ANNOTATION,
-  TSHOST_FINALIZER,
-} from '../../api/labels.ts';
+import { CLEAN_ANNOTATION, FORCE_RELEASE_ANNOTATION, TSHOST_FINALIZER } from '../../api/labels.ts';
 import { TSHostKind, TSMachineKind } from '../../api/kinds.ts';
 import type { Provider } from '../../hack/stack/provider.ts';
 import { type Environment, startEnvironment } from './harness.ts';
@@ -231,11 +227,7 @@ describe.concurrent('hosts', () => {
     await site.deleteMachine('m1');
     await becomes('the machine', () => story.machineReady('m1'), /force-release=tshost:/);
     await annotate(FORCE_RELEASE_ANNOTATION, 'tshost://else/host-000/00000000');
-    await becomes(
-      'events',
-      () => story.events('TSHost', 'host-000').then(String),
-      /ForceReleaseRefused/,
-    );
+    await becomes('events', () => story.events('TSHost', 'host-000').then(String), /ForceReleaseRefused/);
     expect(await site.machine('m1')).toBeDefined();
     await annotate(FORCE_RELEASE_ANNOTATION, (await site.machine('m1'))?.spec.providerID ?? '');
     await story.gone('m1');

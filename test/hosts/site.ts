@@ -71,8 +71,13 @@ function management(stack: Stack, cluster: ManagementCluster): Management {
 /** What labels each host gets; a host that is not named stays out. */
 export type Roles = Readonly<Record<string, string>>;
 
+/** What {@link importHosts} needs of a site. */
+export interface Importing extends Pick<Site, 'dir' | 'world'> {
+  readonly management: Pick<Management, 'apply'>;
+}
+
 /** The inventory as a person makes it: a list, `hosts import`, `kubectl apply`. Hosts behind the bastion are reached as a user who needs sudo. */
-export async function importHosts({ dir, world, management }: Site, roles: Roles): Promise<void> {
+export async function importHosts({ dir, world, management }: Importing, roles: Roles): Promise<void> {
   const folder = join(dir, 'inventory');
   mkdirSync(folder, { recursive: true });
   const secret = (name: string, text: string) => {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { HostOwner } from '../../host-driver.ts';
 import { REMOVE_HAPROXY } from '../haproxy/removal.ts';
 import type { Job, Step } from '../job/job.ts';
 import { fenceScript } from './fence.ts';
@@ -14,11 +15,13 @@ const TIMEOUT_SECONDS = 15 * 60;
 /**
  * The job that ends and removes everything of a cluster and of ours, from nothing but what it finds. The fence comes first, and nothing is
  * removed from under what still runs; any other step that fails leaves the rest to be done, and what stays is found by the next probe.
- * Every step may run again, changes nothing on a clean host, and leaves alone what is not of Kubernetes or ours.
+ * Every step may run again, changes nothing on a clean host, and leaves alone what is not of Kubernetes or ours. With an owner, a host
+ * that names another one refuses it.
  */
-export function cleanJob(id: string): Job {
+export function cleanJob(id: string, owner?: HostOwner): Job {
   return {
     id,
+    ...(owner && { onlyOf: owner }),
     steps: [
       { ...step('fence', fenceScript(id)), onFailure: 'stop' },
       step('haproxy', REMOVE_HAPROXY),

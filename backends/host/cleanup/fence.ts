@@ -65,7 +65,11 @@ disarm() {
   for manifest in /etc/kubernetes/manifests/* /etc/kubernetes/manifests/.[!.]*; do
     if [ -e "$manifest" ] || [ -L "$manifest" ]; then rm -f -- "$manifest"; fi
   done
+  for path in /etc/kubernetes/*.conf /var/lib/kubelet/config.yaml /etc/kubernetes/manifests/* /etc/kubernetes/manifests/.[!.]*; do
+    if [ -f "$path" ] || [ -L "$path" ]; then armed=$path; fi
+  done
 }
+armed=
 # Folders of a ClusterConfiguration that wants others: only what is deleted here knows of them.
 note_folders() {
   {
@@ -116,6 +120,10 @@ while [ -n "$left" ] && [ "$tries" -lt 20 ]; do
   tries=$((tries + 1))
   left=$(ours)
 done
+if [ -n "$armed" ]; then
+  echo "error: cannot be removed, a reboot would bring the node back: $armed"
+  exit 1
+fi
 if [ -n "$left" ]; then
   echo "error: cannot be ended: $(say "$left" | tr '\n' ',')"
   exit 1
@@ -123,7 +131,7 @@ fi
 exit 0
 `;
 
-/** Nothing of a cluster runs behind it, and nothing of it comes back with a reboot. Fails when a process cannot be ended. */
+/** Nothing of a cluster runs behind it, and nothing of it comes back with a reboot. Fails when a process cannot be ended, or its files cannot go. */
 export function fenceScript(jobID: string): string {
   return [PRELUDE, FIND_PROCESSES, `own='${jobID}'\n`, STOP_JOBS, STOP_KUBELET, STOP_CONTAINERS, KILL].join(
     '',

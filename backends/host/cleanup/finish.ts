@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Ctx } from '../../../runtime/context.ts';
-import { TransientError } from '../../../runtime/errors.ts';
+import { TerminalError, TransientError } from '../../../runtime/errors.ts';
+import type { HostOwner } from '../../host-driver.ts';
 import { STATE_FOLDER } from '../job/job.ts';
 import { LOCK_FUNCTIONS } from '../job/runner.ts';
+import { checkOnlyOf, foreignMessage } from '../job/start-job.ts';
 import type { RemoteHost } from '../ssh/remote-host.ts';
 import { PRELUDE } from '../traces.ts';
 import { REMOVAL } from './removal.ts';
 
 /** Journals, logs, the manifest and the owner. A job that has not ended and still has its lock runs. */
-const FINISH_SCRIPT = [
-  PRELUDE,
-  REMOVAL,
-  LOCK_FUNCTIONS,
-  String.raw`
-state=${STATE_FOLDER}
+const finishScript = (owner: HostOwner | undefined) =>
+  [
+    PRELUDE,
+    REMOVAL,
+    LOCK_FUNCTIONS,
+    `state=${STATE_FOLDER}\n`,
+    owner === undefined ? '' : checkOnlyOf(owner),
+    String.raw`
 for d in "$state"/jobs/*; do
   [ -d "$d" ] || continue
   if ! grep -qs '^done ' "$d/journal" && is_locked; then
@@ -23,13 +27,18 @@ for d in "$state"/jobs/*; do
 done
 remove "$state" && [ ! -e "$state" ]
 `,
-].join('');
+  ].join('');
 
 const RUNNING = 3;
 
-/** Takes away what jobs leave of themselves on a host. TransientError while a job runs there, or when something cannot be removed. */
-export async function finishClean(ctx: Ctx, remote: RemoteHost): Promise<void> {
-  const { exitCode, stdout } = await remote.run(ctx, FINISH_SCRIPT);
+/**
+ * Takes away what jobs leave of themselves on a host. TransientError while a job runs there, or when something cannot be removed;
+ * TerminalError(HostClaimedElsewhere) when the host names another owner than the one given.
+ */
+export async function finishClean(ctx: Ctx, remote: RemoteHost, owner?: HostOwner): Promise<void> {
+  const { exitCode, stdout } = await remote.run(ctx, finishScript(owner));
+  const seen = /^ts-provider: foreign (.*)$/m.exec(stdout)?.[1];
+  if (seen !== undefined) throw new TerminalError('HostClaimedElsewhere', foreignMessage(seen, owner));
   if (exitCode === 0) return;
   const job = /^running ([a-z0-9-]{1,63})$/m.exec(stdout)?.[1];
   throw new TransientError(

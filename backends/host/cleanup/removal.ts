@@ -14,8 +14,11 @@ unmount_each() {
     unmount "$mounted"
   done
 }
+mounted_below() {
+  awk -v below="$1/" 'index($2, below) == 1 { print $2 }' /proc/self/mounts
+}
 unmount_below() {
-  awk -v below="$1/" 'index($2, below) == 1 { print $2 }' /proc/self/mounts | unmount_each
+  mounted_below "$1" | unmount_each
 }
 # Everything below the present folder, but for what is mounted there.
 wipe_here() {
@@ -32,6 +35,8 @@ empty() {
       *) echo "$1 leads to $PWD: not emptied" >&2; exit 1 ;;
     esac
     unmount_below "$PWD"
+    # A bind mount of the same filesystem looks like a folder of it.
+    if [ -n "$(mounted_below "$PWD")" ]; then echo "something is still mounted below $PWD: not emptied" >&2; exit 1; fi
     wipe_here
   )
 }

@@ -60,7 +60,16 @@ if [ -n "$changed" ]; then
     bounded 60 systemctl restart containerd
   fi
 fi
-# Snapshots of what was removed go now, not some time later.
+# Snapshots of what was removed go now, not some time later. Whoever was killed while it made a container has left a lease, which would
+# keep the container's files for a day, or its snapshot.
+if [ -S "$socket" ] && have ctr; then
+  for id in $(k8s leases list -q); do
+    k8s leases delete "$id" >/dev/null
+  done
+  for key in $(k8s snapshots list | awk '$NF == "Active" || $NF == "View" { print $1 }'); do
+    k8s snapshots delete "$key" >/dev/null
+  done
+fi
 if [ -S "$socket" ] && have ctr && k8s leases create --id ts-provider-clean-up >/dev/null; then
   k8s leases delete --sync ts-provider-clean-up >/dev/null
 fi

@@ -13,7 +13,7 @@ import { haproxyConfig } from './config.ts';
 import { installJob } from './install-job.ts';
 
 /** Most packages are there by then, and whoever waits is no slower for it than by asking again. */
-const INSTALL_WAIT_SECONDS = 12;
+const INSTALL_WAIT_SECONDS = 2;
 const INSTALL_RETRY_MS = 2_000;
 
 /**

@@ -27,6 +27,8 @@ export interface Job {
   readonly id: string;
   /** Whose host it is; a host that says something else refuses the job. Without one, anybody's host will do (clean-up). */
   readonly owner?: HostOwner;
+  /** Refused by a host that names another owner than this one; one that names none takes it. It is not written down (clean-up). */
+  readonly onlyOf?: HostOwner;
   readonly steps: readonly Step[];
   /** For all steps together; what runs when it is over is killed. */
   readonly timeoutSeconds: number;

@@ -59,6 +59,8 @@ function clean(text, i, at, out) {
   return text
 }
 index($0, mark " ") == 1 { mine = ($0 == mark " " step); if (mine) { last = ""; best = "" } next }
+# kubeadm ends with an advice that only hides its error.
+/^To see the stack trace of this error/ { next }
 mine && $0 !~ /^[ \t]*$/ {
   last = $0
   if (tolower($0) ~ /error|fail|fatal|cannot|denied|refused|not found|no such|timed out/) best = $0

@@ -16,13 +16,19 @@ const PATTERNS: readonly RegExp[] = [
   /(?<!sha256:)(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/g,
   // Base64 of any key; paths are left alone.
   /(?=[A-Za-z0-9+/]*[A-Z])(?=[A-Za-z0-9+/]*\d)[A-Za-z0-9+/]{48,}={0,2}/g,
+  // Passwords in addresses, and headers of requests.
+  /(?<=:\/\/[^\s:@/]{0,64}:)[^\s@/]+(?=@)/g,
+  /(?<=\b(?:Bearer|Basic) )[\w.~+/=-]{8,}/gi,
   // "password: x", "token=x".
   /(?<=\b(?:password|passwd|token|secret|api[-_]?key)["']?[=:]\s*)[^\s,;]{4,}/gi,
 ];
 
+/** Of a longer text only this much is looked at: a host may say anything, and patterns take time that grows with its square. */
+const LONGEST = 2000;
+
 /** One line, no control characters, at most `length` characters, nothing that is or looks like a secret. */
 export function redact(text: string, secrets: readonly string[] = [], length = 200): string {
-  let line = text;
+  let line = text.slice(0, LONGEST);
   for (const secret of secretLines(secrets)) line = line.replaceAll(secret, HIDDEN);
   for (const pattern of PATTERNS) line = line.replace(pattern, HIDDEN);
   line = line

@@ -75,7 +75,8 @@ take_lock() {
 note() {
   # The clean-up may have taken the folder away.
   [ -d "$d" ] || exit 0
-  printf '%s\n' "$*" >>"$d/journal"
+  # What is not written down has not happened: on a full disk nothing begins, and what began is not repeated.
+  printf '%s\n' "$*" 2>/dev/null >>"$d/journal" || exit 1
   sync "$d/journal" 2>/dev/null || sync
 }
 noted() { grep -q "$1" "$d/journal" 2>/dev/null; }
@@ -118,7 +119,7 @@ ended() {
 }
 
 take_lock
-[ ! -s "$d/journal" ] || [ -z "$(tail -c 1 "$d/journal")" ] || echo >>"$d/journal"
+[ ! -s "$d/journal" ] || [ -z "$(tail -c 1 "$d/journal")" ] || echo >>"$d/journal" || exit 1
 noted '^done ' && exit 0
 if ! noted '^begin$'; then
   [ -z "$success" ] || rm -f -- "$success"

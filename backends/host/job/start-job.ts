@@ -44,7 +44,7 @@ async function ask(ctx: Ctx, remote: RemoteHost, job: Job, script: string): Prom
     case 'started':
       return word;
     case 'foreign':
-      throw new TerminalError('HostClaimedElsewhere', foreignMessage(rest, job.owner));
+      throw new TerminalError('HostClaimedElsewhere', foreignMessage(rest, job.owner ?? job.onlyOf));
     case 'lacking':
       throw new TerminalError('HostUnsuitable', `the host has no ${redact(rest)}: install it`);
     default:
@@ -58,7 +58,8 @@ function failure({ exitCode, stderr }: RunResult, job: Job): string {
   return line === '' ? code : `${code}: ${line}`;
 }
 
-function foreignMessage(seen: string, owner: HostOwner | undefined): string {
+/** What to tell people of a host whose owner file says `seen`. */
+export function foreignMessage(seen: string, owner: HostOwner | undefined): string {
   const other = /^([\w-]{1,64}) (\d{1,12})$/.exec(seen);
   const whose = other ? `claim ${other[1]} (generation ${other[2]})` : 'something unreadable';
   return (
@@ -75,10 +76,22 @@ function lineOf(owner: HostOwner): string {
 
 /** Ends the script when the host belongs to somebody else. */
 function checkOwner(job: Job): string {
+  if (job.onlyOf !== undefined) return checkOnlyOf(job.onlyOf);
   if (job.owner === undefined) return '';
   return `
 if [ -e "$state/owner" ] && [ "$(cat "$state/owner")" != ${quote(lineOf(job.owner))} ]; then
   echo "ts-provider: foreign $(head -n 1 "$state/owner" | cut -c 1-80)"
+  exit 0
+fi
+`;
+}
+
+/** Ends the script when the host names another one. `$state` is the folder of the state. */
+export function checkOnlyOf(owner: HostOwner): string {
+  return `
+seen=$(cat "$state/owner" 2>/dev/null | head -n 1 | cut -c 1-80)
+if [ -n "$seen" ] && [ "$seen" != ${quote(lineOf(owner))} ]; then
+  echo "ts-provider: foreign $seen"
   exit 0
 fi
 `;
@@ -133,7 +146,7 @@ ${launchScript(job, stateFolder)}`;
 function writeOwner(job: Job): string {
   if (job.owner === undefined) return '';
   return `
-echo ${quote(lineOf(job.owner))} >"$new/owner"
+echo ${quote(lineOf(job.owner))} >"$new/owner" || exit 1
 [ -e "$state/owner" ] || ln "$new/owner" "$state/owner" 2>/dev/null || [ -e "$state/owner" ] || { echo 'cannot write the owner' >&2; exit 1; }
 `;
 }

@@ -10,7 +10,10 @@ export interface ProbeLines {
 
 const LONGEST = 1024;
 
-/** Takes the answer of the probe apart. Control characters and what is too long for one line are cut: a host may say anything. */
+/** Lines of one word: more than the script prints of any. */
+const MOST = 1000;
+
+/** Takes the answer of the probe apart. Control characters, too long and too many lines are cut: a host may say anything. */
 export function probeLines(text: string): ProbeLines {
   const byWord = new Map<string, string[]>();
   for (const line of text.split('\n')) {
@@ -18,7 +21,9 @@ export function probeLines(text: string): ProbeLines {
       .replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
       .slice(0, LONGEST)
       .split(' ');
-    byWord.set(word, [...(byWord.get(word) ?? []), values.join(' ').trim()]);
+    const known = byWord.get(word);
+    if (known === undefined) byWord.set(word, [values.join(' ').trim()]);
+    else if (known.length < MOST) known.push(values.join(' ').trim());
   }
   return {
     first: (word) => byWord.get(word)?.find((value) => value !== ''),

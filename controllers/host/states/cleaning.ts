@@ -8,6 +8,7 @@ import type { Occupant } from '../../../backends/host-driver.ts';
 import { hasPassed } from '../../../runtime/clock.ts';
 import type { Ctx } from '../../../runtime/context.ts';
 import { claimOf, confirmClaim, freeClaim, providerIDOf } from '../claim.ts';
+import { cleanedOwner } from '../claimed-host.ts';
 import { pausedClaimant } from '../machine.ts';
 import { cleanJobID, failureOf, failureReason, planOperation } from '../operation.ts';
 import { dirtyError, probeHost, recordOccupants } from '../probe.ts';
@@ -40,8 +41,9 @@ export const cleaning: StateHandler = async (ctx, scope, deps) => {
   }
   const before = (await probeHost(ctx, scope, deps)).occupants;
   if (mayRun(before)) return again(ctx, scope, operation, stillRuns(before));
+  const owner = await cleanedOwner(ctx, scope, deps);
   await confirmClaim(ctx, scope, deps);
-  await deps.driver.finishClean(ctx, scope.access);
+  await deps.driver.finishClean(ctx, scope.access, owner);
   const { occupants } = await probeHost(ctx, scope, deps);
   return mayRun(occupants) ? again(ctx, scope, operation, stillRuns(occupants)) : free(scope, occupants);
 };
@@ -82,10 +84,7 @@ function giveUp(object: TSHost, { reason, message }: NonNullable<Transition['err
   const advice = `mend the host, then set the annotation ${CLEAN_ANNOTATION} to have it cleaned once more`;
   if (claim === undefined)
     return { state: 'Quarantined', error: { reason, message: `${message}; ${advice}` } };
-  const force =
-    claim.for === 'Machine'
-      ? `, or give the machine up without proof with the annotation ${FORCE_RELEASE_ANNOTATION}: "${providerIDOf(object, claim)}"`
-      : '';
+  const force = `, or give ${claim.for === 'Machine' ? 'the machine' : 'the host'} up without proof with the annotation ${FORCE_RELEASE_ANNOTATION}: "${providerIDOf(object, claim)}"`;
   return { state: 'Cleaning', error: { reason, message: `${message}; ${advice}${force}` } };
 }
 

@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Reason } from '../../../api/conditions.ts';
 import { TSClusterKind } from '../../../api/kinds.ts';
+import { FORCE_RELEASE_ANNOTATION } from '../../../api/labels.ts';
 import type { TSCluster } from '../../../api/tscluster.ts';
 import type { HostClaim, TSHost } from '../../../api/tshost.ts';
 import { clusterOfMachine } from '../../../contract/owners.ts';
@@ -10,7 +11,7 @@ import { pausedMessage } from '../../../contract/paused.ts';
 import { isDeleting } from '../../../contract/served.ts';
 import type { Ctx } from '../../../runtime/context.ts';
 import { API_SERVER_PORT, memberNames, type Members, membersOf } from '../balancer-members.ts';
-import { claimantOf, claimOf, confirmClaim, ownerOf } from '../claim.ts';
+import { claimantOf, claimOf, confirmClaim, ownerOf, providerIDOf } from '../claim.ts';
 import { saysOwner } from '../claimed-host.ts';
 import { dirtyError, probeHost, recordOccupants } from '../probe.ts';
 import type { HostDeps, HostScope, Transition } from '../scope.ts';
@@ -67,7 +68,11 @@ async function ownerNow(
     claim?.cluster && (await deps.client.get(TSClusterKind, nameIn(claim.cluster), ctx.signal));
   if (claim === undefined || tsCluster === undefined) {
     const who = claim === undefined ? 'The owner' : claimantOf(claim);
-    const message = `${who}, which claimed the host, does not exist; nothing is done with the host. Restore it`;
+    const hint =
+      claim === undefined
+        ? ''
+        : `, or give the host up with the annotation ${FORCE_RELEASE_ANNOTATION}: "${providerIDOf(object, claim)}"`;
+    const message = `${who}, which claimed the host, does not exist; nothing is done with the host. Restore it${hint}`;
     return { waiting: { error: { reason: Reason.ClusterMissing, message } } };
   }
   const message = leftAlone(object, tsCluster, deps);

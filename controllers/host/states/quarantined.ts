@@ -4,10 +4,12 @@ import { Reason } from '../../../api/conditions.ts';
 import { CLEAN_ANNOTATION } from '../../../api/labels.ts';
 import type { HostError } from '../../../api/tshost-status.ts';
 import type { HostReport } from '../../../backends/host-driver.ts';
+import type { Ctx } from '../../../runtime/context.ts';
 import { confirmClaim } from '../claim.ts';
 import { dirtyError, probeHost, recordOccupants } from '../probe.ts';
 import { LOGIN_REASONS } from '../status.ts';
-import type { StateHandler, Transition } from '../scope.ts';
+import type { HostDeps, HostScope, StateHandler, Transition } from '../scope.ts';
+import { whereFree } from './registering.ts';
 
 export const quarantined: StateHandler = async (ctx, scope, deps) => {
   const { metadata, spec, status } = scope.object;
@@ -17,11 +19,23 @@ export const quarantined: StateHandler = async (ctx, scope, deps) => {
     // The annotation is taken off when the clean-up is planned: a crash in between does not lose it.
     return { state: 'Releasing' };
   }
-  if (!scope.probeDue && isAboutHost(status?.error)) return stay(status.error);
-  const report = await probeHost(ctx, scope, deps);
-  recordOccupants(scope.object, report.occupants);
-  return stay(errorAfter(report, status?.error));
+  return lookAt(ctx, scope, deps);
 };
+
+async function lookAt(ctx: Ctx, scope: HostScope, deps: HostDeps): Promise<Transition> {
+  const { error } = scope.object.status ?? {};
+  const toAdopt = isToAdopt(scope);
+  if (!toAdopt && !scope.probeDue && isAboutHost(error)) return stay(error);
+  const report = await probeHost(ctx, scope, deps);
+  if (toAdopt) return whereFree(scope, report);
+  recordOccupants(scope.object, report.occupants);
+  return stay(errorAfter(report, error));
+}
+
+/** Whoever adopts the host's Node takes what is on it. A machine that was given up without proof is nobody's to adopt. */
+function isToAdopt({ object: { spec, status } }: HostScope): boolean {
+  return spec.adopt === true && status?.error?.reason === Reason.HostDirty;
+}
 
 function stay(error: Transition['error']): Transition {
   return { state: 'Quarantined', ...(error && { error }) };

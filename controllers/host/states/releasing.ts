@@ -8,7 +8,7 @@ import { getCondition } from '../../../runtime/conditions.ts';
 import type { Ctx } from '../../../runtime/context.ts';
 import { memberIsOut } from '../balancer-members.ts';
 import { claimOf, confirmClaim, freeClaim, ownerOf } from '../claim.ts';
-import { saysOwner, takeBack } from '../claimed-host.ts';
+import { cleanedOwner, saysOwner, takeBack } from '../claimed-host.ts';
 import { type ClaimingMachine, machineAsCached, machineOfClaim, pausedClaimant } from '../machine.ts';
 import { cleanJobID, JOB_POLL_MS, planOperation, showStage, SOON_MS } from '../operation.ts';
 import { probeHost, recordOccupants } from '../probe.ts';
@@ -74,14 +74,19 @@ async function neverBegun(
     freeClaim(scope);
     return { state: 'Available' };
   }
-  return report.owner === undefined && wasMade(scope, owner) ? undefined : disown(ctx, scope, claim, report);
+  // An adopted host may name the owner of a former life.
+  const isOurs = isAdopted(scope, owner) || (report.owner === undefined && wasMade(scope, owner));
+  return isOurs ? undefined : disown(ctx, scope, claim, report);
 }
 
-/** Somebody says that the host became what it was claimed for, though its own word is missing: adopted, or the file was deleted. */
-function wasMade({ object }: HostScope, { object: machine }: ClaimingMachine): boolean {
-  const isAdopted = object.spec.adopt === true && machine?.spec.host?.adopt === true;
+function isAdopted({ object }: HostScope, { object: machine }: ClaimingMachine): boolean {
+  return object.spec.adopt === true && machine?.spec.host?.adopt === true;
+}
+
+/** Somebody says that the host became, or began to become, what it was claimed for, though its own word is missing: the file was deleted. */
+function wasMade({ object: { status } }: HostScope, { object: machine }: ClaimingMachine): boolean {
   const isProvisioned = machine?.status?.initialization?.provisioned === true;
-  return isAdopted || isProvisioned || object.status?.loadBalancer !== undefined;
+  return isProvisioned || status?.operation?.kind === 'Bootstrap' || status?.loadBalancer !== undefined;
 }
 
 /** What is on the host was there before the claim, or is another's: it is not cleaned, and the next look quarantines it. */
@@ -136,9 +141,10 @@ async function clean(ctx: Ctx, scope: HostScope, deps: HostDeps): Promise<Transi
   const id = scope.object.status?.operation?.id ?? '';
   let progress = await deps.driver.progress(ctx, scope.access, id);
   if (progress.state === 'none' || (progress.state === 'running' && progress.stopped === true)) {
+    const owner = await cleanedOwner(ctx, scope, deps);
     await confirmClaim(ctx, scope, deps);
     ctx.log.info({ job: id }, 'Cleaning host');
-    progress = await deps.driver.clean(ctx, scope.access, id);
+    progress = await deps.driver.clean(ctx, scope.access, id, owner);
   }
   if (progress.state === 'succeeded' || progress.state === 'failed') return { state: 'Cleaning' };
   if (progress.state === 'none') return { state: 'Releasing', pollMs: JOB_POLL_MS };
