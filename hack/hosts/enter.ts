@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { spawnIsolated } from './isolation.ts';
 import { hostsCache, prepareHosts } from './prepare.ts';
 import { whyNoHosts } from './requirements.ts';
+import { stack } from '../stack/build.ts';
 
 /** Environment variable with the folder of the running world, set for the command. */
 export const WORLD_DIR = 'TS_PROVIDER_HOSTS_DIR';
@@ -24,7 +25,9 @@ done 2>/dev/null`;
 
 /** Exit code of the command. */
 async function enter(command: readonly string[]): Promise<number> {
-  await prepareHosts((line) => process.stderr.write(`hosts: ${line}\n`));
+  const say = (line: string) => void process.stderr.write(`hosts: ${line}\n`);
+  await stack(say);
+  await prepareHosts(say);
   if (command.length === 0) return 0;
   mkdirSync(hostsCache(), { recursive: true });
   const watches = allowWatches();
