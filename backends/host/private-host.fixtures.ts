@@ -2,7 +2,7 @@
 // For tests: a host made of namespaces of its own, in which a clean-up may run for real. Its processes, network, mounts and files are
 // nobody else's: killing every kubelet there kills none on this computer. It ends with its first process.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RemoteHost, RunResult } from './ssh/remote-host.ts';
@@ -100,7 +100,8 @@ export async function startPrivateHost(kind: Kind): Promise<PrivateHost> {
     snapshot: () => sh(SNAPSHOT).trim().split('\n').sort(),
     close() {
       holder.kill('SIGKILL');
-      rmdirSync(folder);
+      // Never its contents: should a mount ever be seen from here, they would be this computer's.
+      if (existsSync(folder)) rmdirSync(folder);
     },
   };
 }

@@ -101,7 +101,7 @@ async function drive(ctx: Ctx, pass: Pass, deps: HostDeps, memory: Memory): Prom
   for (let count = 0; count < MAX_STEPS; count++) {
     const { step, before } = await takeStep(ctx, pass, deps, memory);
     await write(ctx, pass, deps, step);
-    if (!('transition' in step)) throw soonAgain(step.error);
+    if (!('transition' in step)) throw soonAgain(step.error, pass.contact);
     if (!isHeld(pass.object)) return forget(pass.key, memory, deps);
     if (step.transition.state === before) return rest(pass, step.transition, memory);
   }
@@ -184,12 +184,30 @@ function rest({ key, object }: Pass, { state, pollMs }: Transition, { schedule }
   return waitFor(dueInMs > 0 ? dueInMs : PROBE_INTERVAL_MS, state);
 }
 
-/** A terminal error is tried again after ten minutes; a Secret that a person makes deserves better. */
-function soonAgain(error: unknown): unknown {
+/**
+ * A terminal error is tried again after ten minutes; a Secret that a person makes deserves better. A host that does not answer is
+ * asked again at a pace of its own: a restart of its sshd is no outage, and one that comes back is not left waiting.
+ */
+function soonAgain(error: unknown, contact: Contact): unknown {
+  if (
+    error instanceof TransientError &&
+    error.retryAfterMs === undefined &&
+    contact.outcome === 'unanswered'
+  ) {
+    return new TransientError(error.message, {
+      retryAfterMs: silenceMs(contact.failures()),
+      cause: error.cause,
+    });
+  }
   const isOfSecret =
     error instanceof TerminalError &&
     (error.reason === Reason.CredentialsMissing || error.reason === Reason.CredentialsInvalid);
   return isOfSecret ? new TransientError(error.message, { retryAfterMs: SECRET_POLL_MS }) : error;
+}
+
+/** 1, 4, 16 seconds, then a minute. */
+function silenceMs(failures: number): number {
+  return Math.min(60_000, 1_000 * 4 ** (failures - 1));
 }
 
 /** Whether the object is still there once our copy is written. */

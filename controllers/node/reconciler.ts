@@ -53,7 +53,7 @@ export function nodeReconciler(deps: NodeDeps): Reconcile {
     const { namespace = '', name: clusterName } = cluster.metadata;
     const workload = await deps.workloads.connect(ctx, { namespace, clusterName });
     if (workload === undefined) return waitFor(SETTLED_MS, 'WaitingForKubeconfig');
-    return drive(ctx, { object, machines, workload, ...memory }, memory);
+    return drive(ctx, { object, cluster, cache: deps.cache, machines, workload, ...memory }, memory);
   };
 }
 

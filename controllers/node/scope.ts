@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Cluster } from '../../api/cluster-api.ts';
 import type { TSCluster } from '../../api/tscluster.ts';
 import type { TSMachine } from '../../api/tsmachine.ts';
 import type { WorkloadClusters } from '../../contract/workload-cluster.ts';
@@ -17,6 +18,8 @@ export interface NodeDeps {
 /** What one pass over a cluster works on. */
 export interface NodeScope {
   readonly object: TSCluster;
+  readonly cluster: Cluster;
+  readonly cache: Cache;
   /** Machines on hosts that have a providerID, are not paused and are not being deleted. */
   readonly machines: readonly TSMachine[];
   readonly workload: Client;

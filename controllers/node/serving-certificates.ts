@@ -7,6 +7,7 @@ import type { Ctx } from '../../runtime/context.ts';
 import { isConflict, isNotFound } from '../../runtime/errors.ts';
 import { keyOf, nameOf } from '../../runtime/object.ts';
 import type { Link } from './linking.ts';
+import { othersOf } from './others.ts';
 import type { NodeScope } from './scope.ts';
 import { type KnownNames, nodeAsking, objection } from './serving-request.ts';
 
@@ -32,7 +33,7 @@ export async function approveServingCertificates(
     ({ request, known }) => scope.refused.get(uidOf(request)) !== JSON.stringify(known),
   );
   for (const { request, link, known } of undecided.slice(0, MAX_REQUESTS)) {
-    const message = objection(request, known);
+    const message = objection(request, known, othersOf(scope.cache, { ...scope, machine: link.machine }));
     if (message === undefined) await approve(ctx, scope, { request, known });
     else refuse(scope, { request, link, known, message });
   }

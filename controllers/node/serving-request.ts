@@ -6,6 +6,7 @@ import type { MachineAddress } from '../../api/tsmachine.ts';
 import { errorMessage } from '../../runtime/errors.ts';
 import { type CertificateRequest, readCertificateRequest } from './certificate-request.ts';
 import { canonicalIP } from './ip-address.ts';
+import type { Others } from './others.ts';
 
 /** Of requests for what a kubelet serves with. */
 export const KUBELET_SERVING = 'kubernetes.io/kubelet-serving';
@@ -32,8 +33,12 @@ export function nodeAsking({ spec, status }: CertificateSigningRequest): string 
 }
 
 /** What stands against the request of the kubelet on this machine, as the end of a sentence; `undefined`: it may have it. */
-export function objection(request: CertificateSigningRequest, known: KnownNames): string | undefined {
-  return objectionToForm(request) ?? objectionToContent(request, known);
+export function objection(
+  request: CertificateSigningRequest,
+  known: KnownNames,
+  others: Others = () => undefined,
+): string | undefined {
+  return objectionToForm(request) ?? objectionToContent(request, known, others);
 }
 
 function objectionToForm({ spec }: CertificateSigningRequest): string | undefined {
@@ -44,7 +49,11 @@ function objectionToForm({ spec }: CertificateSigningRequest): string | undefine
   return usages.includes('server auth') ? undefined : 'does not ask for the usage "server auth"';
 }
 
-function objectionToContent({ spec }: CertificateSigningRequest, known: KnownNames): string | undefined {
+function objectionToContent(
+  { spec }: CertificateSigningRequest,
+  known: KnownNames,
+  others: Others,
+): string | undefined {
   let asked: CertificateRequest;
   try {
     asked = readCertificateRequest(spec.request);
@@ -54,7 +63,7 @@ function objectionToContent({ spec }: CertificateSigningRequest, known: KnownNam
   if (asked.commonName !== spec.username || asked.commonName !== USER_PREFIX + known.nodeName)
     return `asks for the common name "${shown(asked.commonName)}"`;
   if (asked.organization !== NODES_GROUP) return `asks for the organization "${shown(asked.organization)}"`;
-  return objectionToNames(asked, known);
+  return objectionToNames(asked, known) ?? objectionOfOthers(asked, others);
 }
 
 function objectionToNames(asked: CertificateRequest, known: KnownNames): string | undefined {
@@ -68,6 +77,18 @@ function objectionToNames(asked: CertificateRequest, known: KnownNames): string 
   return strange === undefined
     ? undefined
     : `asks for ${shown(strange)}, which is not an address of TSMachine ${known.machine}`;
+}
+
+/** What the machine says of itself is not enough. */
+function objectionOfOthers(
+  { dnsNames, ipAddresses }: CertificateRequest,
+  others: Others,
+): string | undefined {
+  for (const name of [...dnsNames, ...ipAddresses]) {
+    const whose = others(name);
+    if (whose !== undefined) return `asks for ${shown(name)}, ${whose}`;
+  }
+  return undefined;
 }
 
 function lowerCase(name: string): string {

@@ -42,8 +42,8 @@ export interface HostStory {
   ready(index: number): Promise<string>;
   /** The same of a TSMachine. */
   machineReady(name: string): Promise<string>;
-  /** Reasons of the Events about an object, sorted, each once. */
-  events(kind: string, name: string): Promise<string[]>;
+  /** Settles when the Events about an object have these reasons and no others. They come a moment after what they tell. */
+  told(kind: string, name: string, reasons: readonly string[]): Promise<void>;
   pauseCluster(paused: boolean): Promise<void>;
   /** Settles when the host is in this state. */
   until(index: number, state: string): Promise<void>;
@@ -95,6 +95,11 @@ async function hostStory(
     return found;
   };
   const stateOf = async (index: number) => (await site.host(at(index).name)).status?.state ?? '';
+  const events = async (kind: string, name: string) => {
+    const all = await client.list(EventKind, { namespace });
+    const about = all.filter(({ regarding }) => regarding?.kind === kind && regarding.name === name);
+    return [...new Set(about.map(({ reason = '' }) => reason))].toSorted();
+  };
   const isProvisioned = async (name: string) =>
     (await site.machine(name))?.status?.initialization?.provisioned === true;
   return {
@@ -106,11 +111,8 @@ async function hostStory(
     stateOf,
     ready: async (index) => conditionText(await site.host(at(index).name), 'Ready'),
     machineReady: async (name) => conditionText(await site.machine(name), 'Ready'),
-    async events(kind, name) {
-      const all = await client.list(EventKind, { namespace });
-      const about = all.filter(({ regarding }) => regarding?.kind === kind && regarding.name === name);
-      return [...new Set(about.map(({ reason = '' }) => reason))].toSorted();
-    },
+    told: (kind, name, reasons) =>
+      becomes(`Events about ${kind} ${name}`, () => events(kind, name), reasons.toSorted()),
     async pauseCluster(paused) {
       await client.patch(ClusterKind, site.cluster, { spec: { paused } });
     },

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { existsSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { interpret } from '../cloud-config/interpret.ts';
 import { quietContext } from '../job/local-host.fixtures.ts';
@@ -117,7 +118,7 @@ echo '10.1.2.3 test-host # added by ts-provider' >>/etc/hosts
 describe.skipIf(whyNot !== undefined)('a clean-up, on a host of its own', { timeout: 60_000 }, () => {
   let host: PrivateHost;
 
-  afterEach(() => host.close());
+  afterEach(() => host?.close());
 
   describe('with the programs of this computer', () => {
     beforeEach(async () => {
@@ -193,6 +194,33 @@ describe.skipIf(whyNot !== undefined)('a clean-up, on a host of its own', { time
         'container containers of Kubernetes cannot be looked at: containerd does not answer: see whether its service is healthy',
         'rule rules of netfilter cannot be looked at: neither nft nor iptables is there: install nftables',
       ]);
+    });
+
+    it('says which of its programs is missing, rather than that the host is clean', async () => {
+      host.sh('mount --bind /dev/null "$(readlink -f "$(command -v find)")"');
+      expect(await occupants(host)).toContain(
+        'file the host cannot be looked at: find is not there: install it',
+      );
+    });
+
+    it('does not call a host fenced that a reboot would make a node again', async () => {
+      host.sh(
+        'mkdir -p /etc/kubernetes && mount -t tmpfs none /etc/kubernetes && : >/etc/kubernetes/kubelet.conf',
+      );
+      host.sh('mount -o remount,ro /etc/kubernetes');
+      const ended = await clean(host);
+      expect(ended['fence']?.code).toBe(1);
+      expect(ended['fence']?.said).toContain(
+        'a reboot would bring the node back: /etc/kubernetes/kubelet.conf',
+      );
+    });
+
+    it('does not empty what is still mounted below', async () => {
+      host.sh('mkdir -p /var/lib/kubelet/pods/a /home/data && echo diary >/home/data/diary');
+      host.sh('mount --bind /home/data /var/lib/kubelet/pods/a');
+      host.sh('mount --bind /dev/null "$(readlink -f "$(command -v umount)")"');
+      await clean(host);
+      expect(host.sh('cat /home/data/diary')).toBe('diary\n');
     });
 
     it('finds who listens on ports of Kubernetes, under whatever name', async () => {
@@ -281,7 +309,7 @@ describe.skipIf(whyNot !== undefined)('a clean-up, on a host of its own', { time
     });
   });
 
-  describe('with nothing but busybox', () => {
+  describe.skipIf(!existsSync('/bin/busybox'))('with nothing but busybox (Debian: busybox)', () => {
     beforeEach(async () => {
       host = await startPrivateHost('busybox');
     });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -7,6 +7,7 @@ import type { JobProgress } from '../../host-driver.ts';
 import type { Job, Step } from './job.ts';
 import { localHost, processesWith, quietContext, SHELLS } from './local-host.fixtures.ts';
 import { jobProgress } from './progress.ts';
+import { runnerScript } from './runner.ts';
 import { startJob } from './start-job.ts';
 
 const ctx = quietContext();
@@ -71,10 +72,45 @@ async function killRunner(): Promise<void> {
   for (const pid of await processesWith(`${state}/jobs/bootstrap-1/run`)) tryKill(pid);
 }
 
+it('is refused by a host that names another owner than the one it is for, and taken by one that names none', async () => {
+  const remote = localHost();
+  const clean = (token: string): Job => ({
+    ...{ id: 'clean-1-1', steps: [step('a', say('a'))], timeoutSeconds: 60, secrets: [] },
+    onlyOf: { token, generation: 1 },
+  });
+  await startJob(ctx, remote, job([step('b', say('b'))]), state);
+  await settled();
+  await expect(startJob(ctx, remote, clean('ffffffff'), state)).rejects.toMatchObject({
+    reason: 'HostClaimedElsewhere',
+  });
+  await startJob(ctx, remote, clean('0a1b2c3d'), state);
+  await until(() => ran().length === 2);
+  await startJob(ctx, remote, clean('ffffffff'), join(work, 'other'));
+  await until(() => ran().length === 3);
+  expect(existsSync(join(work, 'other', 'owner'))).toBe(false);
+});
+
 describe.each(SHELLS.map((shell) => ({ shell, name: shell.join(' ') })))(
   'a job under $name',
   { timeout: 20_000 },
   ({ shell }) => {
+    it('begins nothing that it cannot write down: a disk may be full', async () => {
+      const remote = localHost(shell);
+      const folder = `${state}/jobs/bootstrap-1`;
+      await startJob(ctx, remote, job([step('a', say('a'))], { timeoutSeconds: 1 }), state);
+      await settled(shell);
+      rmSync(`${work}/ran`);
+      rmSync(`${folder}/journal`);
+      writeFileSync(`${folder}/run`, runnerScript(folder, job([step('a', say('a'))])));
+      mkdirSync(`${folder}/steps`);
+      writeFileSync(`${folder}/steps/001`, say('a'));
+      // Nobody can write to it, whoever runs the test.
+      mkdirSync(`${folder}/journal`);
+      const { exitCode } = await remote.run(ctx, `${shell.join(' ')} ${folder}/run\n`);
+      expect(exitCode).toBe(1);
+      expect(ran()).toEqual([]);
+    });
+
     it('runs each step once, in order, and leaves nothing that holds a secret', async () => {
       const remote = localHost(shell);
       const one = job([step('a', say('a')), step('b', say('b'))], { secrets: ['very secret thing'] });

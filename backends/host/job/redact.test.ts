@@ -14,6 +14,8 @@ describe('redact', () => {
       'cannot read /var/lib/kubelet/pki/kubelet-client-current.pem of the host',
     ],
     ['password: hunter22 was wrong', 'password: *** was wrong'],
+    ['cannot reach https://bob:hunter22@mirror.example/x', 'cannot reach https://bob:***@mirror.example/x'],
+    ['Authorization: Bearer eyJhbGciOiJSUzI1NiJ9 failed', 'Authorization: Bearer *** failed'],
     ['a\tb\u0000\u001b[31mc\r\nd', 'a b [31mc d'],
   ])('%j is told as %j', (text, told) => {
     expect(redact(text)).toBe(told);
@@ -23,6 +25,12 @@ describe('redact', () => {
     expect(redact('x secret-two y secret z', ['secret', 'secret-two'])).toBe('x *** y *** z');
     expect(redact('the second line', ['first line\nsecond line'])).toBe('the ***');
     expect(secretLines(['ab', '  padded secret ', ''])).toEqual(['padded secret']);
+  });
+
+  it.each(['a', ' ', '-----BEGIN a', 'password: '])('is quick with a megabyte of %j', (piece) => {
+    const began = performance.now();
+    redact(piece.repeat(1_000_000 / piece.length));
+    expect(performance.now() - began).toBeLessThan(2_000);
   });
 
   it('tells no more than it may', () => {

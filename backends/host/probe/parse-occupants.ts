@@ -56,14 +56,16 @@ function processes(lines: ProbeLines): Occupant[] {
 function unseen(lines: ProbeLines): Occupant[] {
   return lines.all('unseen').map((line) => {
     const [kind, ...why] = line.split(' ');
-    const what = kind === 'container' ? 'containers of Kubernetes' : 'rules of netfilter';
-    return occupant(
-      kind === 'container' ? 'container' : 'rule',
-      `${what} cannot be looked at: ${why.join(' ')}`,
-      false,
-    );
+    const known = UNSEEN.find((one) => one.kind === kind) ?? UNSEEN[0];
+    return occupant(known.kind, `${known.what} cannot be looked at: ${why.join(' ')}`, false);
   });
 }
+
+const UNSEEN: readonly [{ kind: Kind; what: string }, ...{ kind: Kind; what: string }[]] = [
+  { kind: 'rule', what: 'rules of netfilter' },
+  { kind: 'container', what: 'containers of Kubernetes' },
+  { kind: 'file', what: 'the host' },
+];
 
 function readable(kind: Kind, what: string): string {
   if (kind === 'container') return `container ${what.slice(0, 13)} of namespace k8s.io`;

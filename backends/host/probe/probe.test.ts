@@ -27,6 +27,13 @@ describe('a probe', () => {
     await expect(probeHost(ctx, answering(result))).rejects.toBeInstanceOf(TransientError);
   });
 
+  it('is read quickly, however much a host has to say', async () => {
+    const stdout = `${'file x\n'.repeat(140_000)}end of probe\n`;
+    const began = performance.now();
+    await probeHost(ctx, answering({ stdout }));
+    expect(performance.now() - began).toBeLessThan(5_000);
+  });
+
   it('reports facts, occupants, owner, clock and the keys that were seen', async () => {
     const clock = new FakeClock(new Date(1000_000));
     const stdout = 'clock 1100\nhostname a\nowner 0a1b2c3d 2\nfile /var/lib/ts-provider\nend of probe\n';

@@ -19,6 +19,13 @@ import {
 /** The last line: an answer without it was cut off, and proves nothing. */
 export const END = 'end of probe';
 
+/** Without these the script would find nothing, whatever there is. */
+const TOOLS = String.raw`
+for tool in awk cat cut date find grep head ls readlink sed sort tr uname; do
+  have "$tool" || say "unseen file $tool is not there: install it"
+done
+`;
+
 const FACTS = String.raw`
 say "clock $(date +%s)"
 say "hostname $(uname -n)"
@@ -135,12 +142,18 @@ done | head -n 40
  * runs. Legacy tables are not touched unless the kernel has some: looking would load modules.
  */
 const RULES = String.raw`
+chains_of() { # what they are of, program that lists them
+  if list=$(bounded 5 "$2" 2>/dev/null); then
+    say "$list" | grep -E '^:${CHAINS}' | cut -d ' ' -f 1 | sed "s/^:/rule $1 chain /" | sort -u | head -n 12
+  else
+    say "unseen rule $2 gives no list of its chains: run it on the host"
+  fi
+}
 legacy_rules() { # file with the tables that there are, program
   grep -qs . "$1" || return 0
   for program in "$2-legacy-save" "$2-save"; do
     have "$program" || continue
-    if ! chains=$(bounded 5 "$program" 2>/dev/null | grep -E '^:${CHAINS}'); then return 0; fi
-    say "$chains" | cut -d ' ' -f 1 | sed "s/^:/rule $2 chain /" | sort -u | head -n 12
+    chains_of "$2" "$program"
     return 0
   done
   say "unseen rule $2 is not there, but its tables are: install it"
@@ -162,8 +175,8 @@ nft_rules() {
   for program in iptables-nft-save iptables-save; do
     have "$program" || continue
     for family in '' 6; do
-      bounded 5 "ip${'$'}{family}tables${'$'}{program#iptables}" 2>/dev/null | grep -E '^:${CHAINS}' | cut -d ' ' -f 1 |
-        sed "s/^:/rule ip${'$'}{family}tables chain /" | sort -u | head -n 12
+      other=ip${'$'}{family}tables${'$'}{program#iptables}
+      if have "$other"; then chains_of "ip${'$'}{family}tables" "$other"; fi
     done
     return
   done
@@ -189,6 +202,7 @@ export const PROBE_SCRIPT = [
   FIND_LINKS,
   FIND_PROCESSES,
   FIND_MOUNTS,
+  TOOLS,
   FACTS,
   OURS,
   RUNNING,

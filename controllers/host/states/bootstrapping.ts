@@ -33,7 +33,7 @@ export const bootstrapping: StateHandler = async (ctx, scope, deps) => {
   const isToStart = seen.state === 'none' || (seen.state === 'running' && seen.stopped === true);
   if (!isToStart) return follow(ctx, scope, claim, seen);
   const owner = await machineOfClaim(ctx, { host: scope.object, claim }, deps);
-  if (mayBegin(scope, owner)) return start(ctx, scope, deps, { ...owner, claim });
+  if (mayBegin(scope, owner)) return start(ctx, scope, deps, { ...owner, claim, seen });
   // The gates of Claimed tell why not. What has begun and stopped, as in a reboot, stays what it is.
   return seen.state === 'none' ? { state: 'Claimed' } : STOPPED;
 };
@@ -63,13 +63,15 @@ async function start(
   ctx: Ctx,
   scope: HostScope,
   deps: HostDeps,
-  owner: ClaimingMachine & { readonly claim: HostClaim },
+  owner: ClaimingMachine & { readonly claim: HostClaim; readonly seen: JobProgress },
 ): Promise<Transition> {
   const { object } = scope;
   const { claim } = owner;
   // What the gates of Claimed have seen in this very pass is good enough.
   const report = scope.report ?? (await probeHost(ctx, scope, deps));
   if (!saysOwner(report, ownerOf(claim)) && report.occupants.length > 0) return { state: 'Claimed' };
+  if (owner.seen.state === 'none' && report.occupants.some(({ what }) => what !== STATE_FOLDER))
+    return { state: 'Bootstrapping', error: NO_JOURNAL };
   const address = nodeAddress(object);
   if (address === undefined) return { state: 'Bootstrapping', error: NO_ADDRESS };
   const bootstrapData = await bootstrapDataFor(ctx, owner, deps.client);
@@ -95,6 +97,15 @@ function mayBegin(
   const isWanted = agreement === 'agreed' && object !== undefined && !isDeleting(object);
   return isWanted && machine !== undefined && paused === '' && host.spec.maintenance !== true;
 }
+
+/** There as soon as the host is ours, before the first step. */
+const STATE_FOLDER = '/var/lib/ts-provider';
+
+const NO_JOURNAL = {
+  reason: Reason.BootstrapInterrupted,
+  message:
+    'The host says that the bootstrap has begun, and its journal is not there any more; it must not run twice: delete the Machine to have it replaced',
+};
 
 const NO_ADDRESS = {
   reason: Reason.HostNotPrepared,
