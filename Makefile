@@ -76,6 +76,10 @@ image: node_modules/.package-lock.json ## The container image; VERSION, IMAGE, B
 bench: node_modules/.package-lock.json ## Measure; ARGS goes to bench/main.ts
 	@$(NPM) bench -- $(ARGS)
 
+.PHONY: bench-hosts
+bench-hosts: node_modules/.package-lock.json ## 200 simulated SSH hosts: idle, busy, with slow and hanging ones among them; ARGS=--short
+	@$(NPM) bench:hosts -- $(ARGS)
+
 .PHONY: bench-bootstrap
 bench-bootstrap: node_modules/.package-lock.json ## Measure the bootstrap provider beside the stock one; ARGS goes to bench/bootstrap/main.ts
 	@$(NPM) bench:bootstrap -- $(ARGS)

@@ -31,6 +31,8 @@ const SECTIONS: readonly Section[] = [
     command: ['node', 'bench/bootstrap/main.ts', '--sizes=100', '--clusters=5', '--candidates=ours'],
     counts: 'one',
   },
+  // Writes while idle, jobs begun twice, hosts with two owners.
+  { title: 'bench-hosts, the short run', command: ['node', 'bench/hosts/main.ts', '--short'], counts: 'one' },
 ];
 
 function vitest(project: string): [string, ...string[]] {

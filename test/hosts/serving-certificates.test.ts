@@ -110,12 +110,17 @@ describe('the serving certificate of a kubelet', () => {
     expect(certificate.subject).toBe('O=system:nodes\nCN=system:node:host-3');
   });
 
+  it('is not even taken by the API server when it is for another Node', async () => {
+    const wish = { node: controlPlane.name, dns: [controlPlane.name], ips: [controlPlane.address] };
+    await expect(ask(wish)).rejects.toThrow('can only create a node CSR with CN=system:node:host-3');
+  });
+
   it('is left alone when anything in it is not the own, and the machine says why', async () => {
     const wishes: readonly (readonly [Wish, RegExp])[] = [
       [{ dns: ['host-3'], ips: [controlPlane.address] }, /asks for 10\.\S+, which is not an address of/],
       [{ dns: ['host-2'], ips: [worker.address] }, /asks for host-2, which is not an address of/],
       [{ dns: ['host-3', 'kubernetes.default'] }, /asks for kubernetes\.default, which is not/],
-      [{ node: 'host-2', dns: ['host-2'], ips: [controlPlane.address] }, /common name "system:node:host-2"/],
+      [{}, /asks for no name and no address/],
     ];
     const names: string[] = [];
     for (const [wish] of wishes) names.push(await ask(wish));
