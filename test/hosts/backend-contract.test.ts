@@ -31,6 +31,9 @@ const UNSERVED = 'unserved';
 /** Where each host notes what it became. No clean-up knows of it. */
 const NOTES = '/root/instances';
 
+/** Of a machine, and gone with it. */
+const OURS = ['/run/cluster-api', '/etc/kubernetes/pki', '/var/lib/ts-provider'];
+
 const bootstrapData: BootstrapData = {
   format: 'cloud-config',
   value: Buffer.from(`## template: jinja
@@ -211,6 +214,21 @@ backendContract('hosts over SSH', async (): Promise<BackendUnderTest> => {
     },
     close: giveBack,
   };
+});
+
+it('says gone not before the host itself is clean', async () => {
+  const [{ backend }] = handles as [(typeof handles)[number]];
+  const intent = { attempt: 1, clientToken: randomUUID(), requestHash: 'a-hash' };
+  const machine = { ...newMachine(), intent };
+  await backend.create(ctx, machine, intent, bootstrapData);
+  await settle();
+  await waitUntil(async () => (await backend.destroy(ctx, machine)).state === 'gone', {
+    what: 'the machine to be gone',
+    timeoutMs: 120_000,
+  });
+  const left = await Promise.all(world.hosts.map((host) => host.exec(['ls', ...OURS])));
+  expect(left.map(({ stdout }) => stdout)).toEqual(HOSTS.map(() => ''));
+  await giveBack();
 });
 
 describe('after all of them', () => {

@@ -216,11 +216,11 @@ describe.skipIf(whyNot !== undefined)('a clean-up, on a host of its own', { time
     });
 
     it('does not empty what is still mounted below', async () => {
-      host.sh('mkdir -p /var/lib/kubelet/pods/a /home/data && echo diary >/home/data/diary');
-      host.sh('mount --bind /home/data /var/lib/kubelet/pods/a');
+      host.sh('mkdir -p /var/lib/kubelet/pods/a /var/lib/data && echo diary >/var/lib/data/diary');
+      host.sh('mount --bind /var/lib/data /var/lib/kubelet/pods/a');
       host.sh('mount --bind /dev/null "$(readlink -f "$(command -v umount)")"');
       await clean(host);
-      expect(host.sh('cat /home/data/diary')).toBe('diary\n');
+      expect(host.sh('cat /var/lib/data/diary')).toBe('diary\n');
     });
 
     it('finds who listens on ports of Kubernetes, under whatever name', async () => {

@@ -99,6 +99,7 @@ describe.each(SHELLS.map((shell) => ({ shell, name: shell.join(' ') })))(
       const folder = `${state}/jobs/bootstrap-1`;
       await startJob(ctx, remote, job([step('a', say('a'))], { timeoutSeconds: 1 }), state);
       await settled(shell);
+      await expect.poll(() => processesWith(`${folder}/run`), { timeout: 10_000 }).toEqual([]);
       rmSync(`${work}/ran`);
       rmSync(`${folder}/journal`);
       writeFileSync(`${folder}/run`, runnerScript(folder, job([step('a', say('a'))])));

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The host is what it was claimed for. Nothing is done to it; it is looked at now and then.
+import { Reason } from '../../../api/conditions.ts';
 import type { HostClaim } from '../../../api/tshost.ts';
+import type { HostReport } from '../../../backends/host-driver.ts';
 import type { Ctx } from '../../../runtime/context.ts';
-import { machineMissing, presentClaim, takeBack } from '../claimed-host.ts';
+import { claimantOf, ownerOf } from '../claim.ts';
+import { machineMissing, presentClaim, saysOwner, takeBack } from '../claimed-host.ts';
 import { type ClaimingMachine, machineAsCached, machineOfClaim } from '../machine.ts';
 import { probeHost } from '../probe.ts';
 import type { HostDeps, HostScope, StateHandler, Transition } from '../scope.ts';
@@ -19,9 +22,24 @@ export const provisioned: StateHandler = async (ctx, scope, deps) => {
   if (disagreement !== undefined && disagreement.state !== 'Provisioned') return disagreement;
   // A move loses what was measured, and others wait for the addresses.
   const isUnknown = scope.object.status?.hardware === undefined;
-  if (scope.probeDue || isUnknown) await probeHost(ctx, scope, deps);
-  return disagreement ?? { state: 'Provisioned' };
+  if (!scope.probeDue && !isUnknown) return disagreement ?? unchanged(scope);
+  const report = await probeHost(ctx, scope, deps);
+  return disagreement ?? judged(scope, report, claim);
 };
+
+/** What the last look at the host found stays until the next. */
+function unchanged({ object: { status } }: HostScope): Transition {
+  const error = status?.error?.reason === Reason.HostClaimedElsewhere ? status.error : undefined;
+  return { state: 'Provisioned', ...(error && { error }) };
+}
+
+/** One that was adopted may name the owner of a former life, or nobody. */
+function judged({ object }: HostScope, report: HostReport, claim: HostClaim): Transition {
+  if (object.spec.adopt === true || report.owner === undefined || saysOwner(report, ownerOf(claim)))
+    return { state: 'Provisioned' };
+  const message = `The host says that it belongs to ${report.owner.token} (claim ${report.owner.generation}), and not to ${claimantOf(claim)}: see whether two TSHosts, or two management clusters, list the same host`;
+  return { state: 'Provisioned', error: { reason: Reason.HostClaimedElsewhere, message } };
+}
 
 /** What is wrong between the host and its machine. Reads past the cache only when the cache says that something is not as it was. */
 async function look(

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The host is given back: out of the load balancer, then the job that stops and removes everything of a cluster, when it is its turn.
+import { isDeepStrictEqual } from 'node:util';
 import { ConditionType, Reason } from '../../../api/conditions.ts';
+import { TSHostKind } from '../../../api/kinds.ts';
 import { CLEAN_ANNOTATION } from '../../../api/labels.ts';
 import type { HostClaim } from '../../../api/tshost.ts';
 import type { HostReport } from '../../../backends/host-driver.ts';
+import { TransientError } from '../../../runtime/errors.ts';
 import { getCondition } from '../../../runtime/conditions.ts';
 import type { Ctx } from '../../../runtime/context.ts';
+import { keyOf, nameOf } from '../../../runtime/object.ts';
 import { memberIsOut } from '../balancer-members.ts';
 import { claimOf, confirmClaim, freeClaim, ownerOf } from '../claim.ts';
 import { cleanedOwner, saysOwner, takeBack } from '../claimed-host.ts';
@@ -26,7 +30,7 @@ export const releasing: StateHandler = async (ctx, scope, deps) => {
   if (scope.object.status?.operation?.kind === 'Clean') return clean(ctx, scope, deps);
   if (claim === undefined) {
     const isAsked = scope.object.metadata.annotations?.[CLEAN_ANNOTATION] !== undefined;
-    return isAsked ? plan(ctx, scope, deps) : { state: 'Registering' };
+    return isAsked ? cleanFree(ctx, scope, deps) : { state: 'Registering' };
   }
   if (claim.releasing !== true) return { state: 'Claimed' };
   return giveBack(ctx, scope, deps, claim);
@@ -66,7 +70,7 @@ async function neverBegun(
   owner: ClaimingMachine & { readonly claim: HostClaim },
 ): Promise<Transition | undefined> {
   const { claim } = owner;
-  if (claim.for === 'Machine' && isUnnamed(owner)) return takeBack(ctx, scope, claim);
+  if (claim.for === 'Machine' && isUnnamed(owner)) return neverNamed(ctx, scope, deps, claim);
   const report = await probeHost(ctx, scope, deps);
   if (saysOwner(report, ownerOf(claim))) return undefined;
   if (report.owner === undefined && report.occupants.length === 0) {
@@ -77,6 +81,25 @@ async function neverBegun(
   // An adopted host may name the owner of a former life.
   const isOurs = isAdopted(scope, owner) || (report.owner === undefined && wasMade(scope, owner));
   return isOurs ? undefined : disown(ctx, scope, claim, report);
+}
+
+/**
+ * A machine that names no host may have come back from a backup without what it has named since: the host is asked, if it answers. If not,
+ * the claim ends all the same, and the host is not given to anybody before it has been looked at.
+ */
+async function neverNamed(
+  ctx: Ctx,
+  scope: HostScope,
+  deps: HostDeps,
+  claim: HostClaim,
+): Promise<Transition | undefined> {
+  try {
+    const report = await probeHost(ctx, scope, deps);
+    if (saysOwner(report, ownerOf(claim))) return undefined;
+  } catch (error) {
+    if (!(error instanceof TransientError)) throw error;
+  }
+  return takeBack(ctx, scope, claim);
 }
 
 function isAdopted({ object }: HostScope, { object: machine }: ClaimingMachine): boolean {
@@ -112,6 +135,18 @@ function takeTurn({ object }: HostScope, { turns, cache, cleaningPerPool }: Host
 
 function waitForTurn(message: string): Transition {
   return { state: 'Releasing', pollMs: TURN_POLL_MS, reason: Reason.WaitingForTurn, message };
+}
+
+/** Two TSHosts may be one host: what the other one's machine made is not removed in the name of this one. */
+async function cleanFree(ctx: Ctx, scope: HostScope, deps: HostDeps): Promise<Transition> {
+  const { owner } = await probeHost(ctx, scope, deps);
+  const other = deps.cache
+    .list(TSHostKind)
+    .find((host) => claimOf(host) !== undefined && isDeepStrictEqual(ownerOf(claimOf(host)!), owner));
+  if (other === undefined) return plan(ctx, scope, deps);
+  delete scope.object.metadata.annotations?.[CLEAN_ANNOTATION];
+  const message = `The host says that it is TSHost ${keyOf(nameOf(other))}, which is in use: nothing is cleaned. One host, one TSHost: delete this one`;
+  return { state: 'Quarantined', error: { reason: Reason.HostClaimedElsewhere, message } };
 }
 
 /** Takes a turn and writes down what is to be done. It is done in the next pass: so nobody cleans whom the others cannot see. */
