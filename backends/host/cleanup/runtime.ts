@@ -30,6 +30,21 @@ export const CONTAINERS_SCRIPT = String.raw`${PRELUDE}${REMOVAL}
 socket=/run/containerd/containerd.sock
 cri=/var/lib/containerd/io.containerd.grpc.v1.cri
 k8s() { bounded 20 ctr --connect-timeout 3s -n k8s.io "$@" 2>/dev/null; }
+# Files of containers that were removed go now, not some time later. Whoever was killed while it made a container has left a lease, which
+# would keep them for a day, or a snapshot. A containerd that was started anew looks for folders that nobody knows only once a snapshot
+# was removed: so one is made and removed.
+collect() {
+  { [ -S "$socket" ] && have ctr; } || return 0
+  for id in $(k8s leases list -q); do
+    k8s leases delete "$id" >/dev/null
+  done
+  for key in $(k8s snapshots list | awk '$NF == "Active" || $NF == "View" { print $1 }'); do
+    k8s snapshots delete "$key" >/dev/null
+  done
+  k8s snapshots prepare ts-provider-clean-up >/dev/null
+  k8s snapshots delete ts-provider-clean-up >/dev/null
+  k8s leases create --id ts-provider-clean-up >/dev/null && k8s leases delete --sync ts-provider-clean-up >/dev/null
+}
 changed=
 if [ -S "$socket" ] && have ctr; then
   for id in $(k8s tasks list -q); do
@@ -60,19 +75,7 @@ if [ -n "$changed" ]; then
     bounded 60 systemctl restart containerd
   fi
 fi
-# Snapshots of what was removed go now, not some time later. Whoever was killed while it made a container has left a lease, which would
-# keep the container's files for a day, or its snapshot.
-if [ -S "$socket" ] && have ctr; then
-  for id in $(k8s leases list -q); do
-    k8s leases delete "$id" >/dev/null
-  done
-  for key in $(k8s snapshots list | awk '$NF == "Active" || $NF == "View" { print $1 }'); do
-    k8s snapshots delete "$key" >/dev/null
-  done
-fi
-if [ -S "$socket" ] && have ctr && k8s leases create --id ts-provider-clean-up >/dev/null; then
-  k8s leases delete --sync ts-provider-clean-up >/dev/null
-fi
+collect
 # Sockets of shims that nobody listens on any more, what runc remembers of containers that were killed, and folders that containerd makes again when it needs them.
 for socket in /run/containerd/s/*; do
   [ -S "$socket" ] && ! grep -q " $socket$" /proc/net/unix && rm -f -- "$socket"
