@@ -163,12 +163,16 @@ async function plan(ctx: Ctx, scope: HostScope, deps: HostDeps): Promise<Transit
   return { state: 'Releasing', pollMs: SOON_MS };
 }
 
+/** More tries than any person asks for; a host that answers "done" to whatever it is asked must not keep us busy. */
+const MAX_ATTEMPT = 30;
+
 /** Earlier tries may have left their jobs on the host, and those do not run again. */
 async function nextAttempt(ctx: Ctx, { object, access }: HostScope, { driver }: HostDeps): Promise<number> {
-  for (let attempt = 1; ; attempt++) {
+  for (let attempt = 1; attempt < MAX_ATTEMPT; attempt++) {
     const { state } = await driver.progress(ctx, access, cleanJobID(object.spec.claim, attempt));
     if (state === 'none' || state === 'running') return attempt;
   }
+  return MAX_ATTEMPT;
 }
 
 /** The job runs on the host by itself; how it ended is judged in Cleaning. */
