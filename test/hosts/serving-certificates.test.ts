@@ -63,6 +63,24 @@ async function request(name: string): Promise<CertificateSigningRequest> {
   return found;
 }
 
+/** The request that a kubelet has made for itself; it may come a little after its Node is Ready. */
+async function requestOf(node: string): Promise<string> {
+  let name = '';
+  await waitUntil(
+    async () => {
+      const all = await cluster.client.list(CertificateSigningRequestKind, {});
+      const own = all.filter(
+        ({ spec }) =>
+          spec.signerName === 'kubernetes.io/kubelet-serving' && spec.username === `system:node:${node}`,
+      );
+      name = own[0]?.metadata.name ?? '';
+      return name !== '';
+    },
+    { what: `${node} to ask for a serving certificate`, ...SOON },
+  );
+  return name;
+}
+
 /** The certificate that the signer has made of a request. */
 async function issued(name: string): Promise<X509Certificate> {
   let certificate = '';
@@ -88,19 +106,13 @@ async function refusalOf(name: string): Promise<string> {
 describe('the serving certificate of a kubelet', () => {
   it('is approved by us for each Node, with its own name and address', async () => {
     for (const { name, address } of [controlPlane, worker]) {
-      const all = await cluster.client.list(CertificateSigningRequestKind, {});
-      const own = all.filter(
-        ({ spec }) =>
-          spec.signerName === 'kubernetes.io/kubelet-serving' && spec.username === `system:node:${name}`,
-      );
-      const [first] = own;
-      expect(first, name).toBeDefined();
-      const certificate = await issued(first!.metadata.name);
+      const own = await requestOf(name);
+      const certificate = await issued(own);
       expect(certificate.subjectAltName?.split(', ').sort()).toEqual([
         `DNS:${name}`,
         `IP Address:${address}`,
       ]);
-      const { status } = await request(first!.metadata.name);
+      const { status } = await request(own);
       expect(status?.conditions?.map(({ reason }) => reason)).toEqual(['AddressesMatch']);
     }
   });
