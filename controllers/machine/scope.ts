@@ -63,7 +63,7 @@ export function machineFacts({ object, machine, cluster, tsCluster }: MachineSco
     ...nameOf(object),
     uid: object.metadata.uid ?? '',
     clusterName: cluster?.metadata.name ?? asked?.clusterName ?? '',
-    controlPlane: machine !== undefined && isControlPlane(machine),
+    controlPlane: isControlPlane(machine),
     version: asked?.version,
     failureDomain: asked?.failureDomain,
     providerID: object.spec.providerID,
@@ -74,6 +74,6 @@ export function machineFacts({ object, machine, cluster, tsCluster }: MachineSco
 }
 
 /** The label counts by its presence, its value is empty (PIT-31). */
-function isControlPlane(machine: Machine): boolean {
-  return machine.metadata.labels?.[CONTROL_PLANE_LABEL] !== undefined;
+function isControlPlane(machine: Machine | undefined): boolean {
+  return machine?.metadata.labels?.[CONTROL_PLANE_LABEL] !== undefined;
 }

@@ -31,18 +31,16 @@ export async function startJob(
   else if (answer === 'stopped') await ask(ctx, remote, job, launchScript(job, stateFolder));
 }
 
-type Answer = 'absent' | 'stopped' | 'busy' | 'started';
+const ANSWERS = ['absent', 'stopped', 'busy', 'started'] as const;
+type Answer = (typeof ANSWERS)[number];
 
 async function ask(ctx: Ctx, remote: RemoteHost, job: Job, script: string): Promise<Answer> {
   // In braces, so that a part of it is never run.
   const result = await remote.run(ctx, `{\n${script}exit 0\n}\n`, { timeoutMs: UPLOAD_MS });
   const [, word = '', rest = ''] = /^ts-provider: (\S+) ?(.*)$/m.exec(result.stdout) ?? [];
+  const answer = ANSWERS.find((one) => one === word);
+  if (answer !== undefined) return answer;
   switch (word) {
-    case 'absent':
-    case 'stopped':
-    case 'busy':
-    case 'started':
-      return word;
     case 'foreign':
       throw new TerminalError('HostClaimedElsewhere', foreignMessage(rest, job.owner ?? job.onlyOf));
     case 'lacking':
