@@ -1,19 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a TSMachine asks of a host, and what the hosts of a cluster share.
 import Type, { type Static } from 'typebox';
-import { rules } from './meta.ts';
-
-/** A quantity must be written as a string: a bare number is refused by its type, a wrong string by this rule. */
-const quantity = (description: string) =>
-  Type.String({
-    description,
-    minLength: 1,
-    maxLength: 32,
-    ...rules({
-      rule: 'isQuantity(self)',
-      message: 'write a Kubernetes quantity as a string, such as "64Gi"',
-    }),
-  });
+import { quantity } from './meta.ts';
 
 /** Schema of `matchLabels`. */
 export const MatchLabelsSchema = Type.Record(

@@ -1,20 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Type, { type Static } from 'typebox';
-import { rules } from './meta.ts';
+import { quantity } from './meta.ts';
 
 const MAX_BOOT_DELAY_SECONDS = 3600;
-
-/** A quantity must be written as a string: a bare number is refused by its type, a wrong string by this rule. */
-const quantity = (description: string) =>
-  Type.String({
-    description,
-    minLength: 1,
-    maxLength: 32,
-    ...rules({
-      rule: 'isQuantity(self)',
-      message: 'write a Kubernetes quantity as a string, such as "4", "500m" or "8Gi"',
-    }),
-  });
 
 /** Seconds from creation to a running instance. */
 const BootDelaySeconds = Type.Integer({

@@ -48,6 +48,18 @@ export function rules(...list: readonly ValidationRule[]): {
   return { 'x-kubernetes-validations': list };
 }
 
+/** A quantity must be written as a string: a bare number is refused by its type, a wrong string by this rule. */
+export const quantity = (description: string) =>
+  Type.String({
+    description,
+    minLength: 1,
+    maxLength: 32,
+    ...rules({
+      rule: 'isQuantity(self)',
+      message: 'write a Kubernetes quantity as a string, such as "4", "500m" or "8Gi"',
+    }),
+  });
+
 /** Schema of `metav1.Condition` (GEN-12). */
 export const ConditionSchema = Type.Object(
   {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { CLUSTER_API_GROUP, type Cluster, type Machine } from '../api/cluster-api.ts';
 import { ClusterKind, MachineKind } from '../api/kinds.ts';
-import { CLUSTER_NAME_LABEL } from '../api/labels.ts';
+import { CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL } from '../api/labels.ts';
 import type { Cache } from '../runtime/informer.ts';
 import { groupOf, type KubeObject, type ObjectName } from '../runtime/object.ts';
 
@@ -37,4 +37,12 @@ export function clusterOfMachine(
   const name = machine?.spec.clusterName ?? object.metadata.labels?.[CLUSTER_NAME_LABEL];
   if (name === undefined) return undefined;
   return cache.peek(ClusterKind, { namespace: object.metadata.namespace ?? '', name });
+}
+
+/**
+ * Whether a machine is one of a control plane, by any of the objects that stand for it: core puts the label on the Machine, the control
+ * plane provider on the InfraMachine as well, and the Machine goes first. It counts by its presence, its value is empty (IM-11, PIT-31).
+ */
+export function isControlPlane(...objects: readonly (KubeObject | undefined)[]): boolean {
+  return objects.some((one) => one?.metadata.labels?.[CONTROL_PLANE_LABEL] !== undefined);
 }

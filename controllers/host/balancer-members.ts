@@ -7,7 +7,7 @@ import type { TSCluster } from '../../api/tscluster.ts';
 import type { TSHost } from '../../api/tshost.ts';
 import type { TSMachine } from '../../api/tsmachine.ts';
 import type { LoadBalancerConfig } from '../../backends/host-driver.ts';
-import { clusterOfMachine, ownerMachine } from '../../contract/owners.ts';
+import { clusterOfMachine, isControlPlane, ownerMachine } from '../../contract/owners.ts';
 import { isDeleting } from '../../contract/served.ts';
 import { byCluster, CLUSTER_INDEX } from '../../contract/watches.ts';
 import type { Client } from '../../runtime/client.ts';
@@ -15,7 +15,7 @@ import type { Ctx } from '../../runtime/context.ts';
 import type { Cache } from '../../runtime/informer.ts';
 import { keyOf, nameOf, type ObjectName } from '../../runtime/object.ts';
 import { claimOf } from './claim.ts';
-import { agreementOf, type ClaimingMachine, isControlPlane } from './machine.ts';
+import { agreementOf, type ClaimingMachine } from './machine.ts';
 import { hostPort, nodeAddress } from './node-address.ts';
 import { BALANCER_INDEX } from './watches.ts';
 

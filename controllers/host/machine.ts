@@ -2,13 +2,12 @@
 // The machine that a host was claimed for: whether it means this host, and what a bootstrap needs of it.
 import type { Cluster, Machine } from '../../api/cluster-api.ts';
 import { SecretKind, TSClusterKind, TSMachineKind } from '../../api/kinds.ts';
-import { CONTROL_PLANE_LABEL } from '../../api/labels.ts';
 import type { TSCluster } from '../../api/tscluster.ts';
 import type { HostClaim, TSHost } from '../../api/tshost.ts';
 import type { TSMachine } from '../../api/tsmachine.ts';
 import type { BootstrapData } from '../../backends/backend.ts';
 import { bootstrapDataOf } from '../../contract/bootstrap-data.ts';
-import { clusterOfMachine, ownerMachine } from '../../contract/owners.ts';
+import { clusterOfMachine, isControlPlane, ownerMachine } from '../../contract/owners.ts';
 import { pausedMessage } from '../../contract/paused.ts';
 import type { Client } from '../../runtime/client.ts';
 import type { Ctx } from '../../runtime/context.ts';
@@ -92,11 +91,6 @@ function ownersOf(cache: Cache, object: TSMachine | undefined): Omit<ClaimingMac
     isControlPlane: object !== undefined && isControlPlane(object, machine),
     paused: object === undefined ? '' : pausedMessage(cluster, object),
   };
-}
-
-/** Core puts the label on the Machine; the control plane provider puts it on both, and the Machine goes first (IM-11, PIT-31). */
-export function isControlPlane(object: TSMachine, machine: Machine | undefined): boolean {
-  return [machine, object].some((one) => one?.metadata.labels?.[CONTROL_PLANE_LABEL] !== undefined);
 }
 
 function infraClusterOf(cache: Cache, cluster: Cluster | undefined): TSCluster | undefined {

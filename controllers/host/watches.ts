@@ -5,7 +5,6 @@ import type { Cluster } from '../../api/cluster-api.ts';
 import { ClusterKind, TSClusterKind, TSHostKind, TSMachineKind } from '../../api/kinds.ts';
 import {
   CLEAN_ANNOTATION,
-  CONTROL_PLANE_LABEL,
   FORCE_RELEASE_ANNOTATION,
   PAUSED_ANNOTATION,
   TSHOST_FINALIZER,
@@ -14,7 +13,7 @@ import { parseProviderID } from '../../api/provider-id.ts';
 import type { TSCluster } from '../../api/tscluster.ts';
 import type { HostClaim, TSHost } from '../../api/tshost.ts';
 import type { TSMachine } from '../../api/tsmachine.ts';
-import { ownerMachine } from '../../contract/owners.ts';
+import { isControlPlane, ownerMachine } from '../../contract/owners.ts';
 import { byCluster, CLUSTER_INDEX } from '../../contract/watches.ts';
 import type { WatchMapping } from '../../runtime/controller.ts';
 import { hasFinalizer } from '../../runtime/finalizers.ts';
@@ -99,12 +98,9 @@ function balancersOf(cache: Cache, host: TSHost): readonly ObjectName[] {
 }
 
 function balancersOfMachine(cache: Cache, machine: TSMachine): readonly ObjectName[] {
-  return isControlPlane(cache, machine) ? byCluster(machine).flatMap((key) => balancers(cache, key)) : [];
-}
-
-function isControlPlane(cache: Cache, machine: TSMachine): boolean {
-  const owner = ownerMachine(cache, machine);
-  return [machine, owner].some((one) => one?.metadata.labels?.[CONTROL_PLANE_LABEL] !== undefined);
+  return isControlPlane(machine, ownerMachine(cache, machine))
+    ? byCluster(machine).flatMap((key) => balancers(cache, key))
+    : [];
 }
 
 /** `cluster` is `namespace/name` of the Cluster. */

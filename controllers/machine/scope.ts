@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Cluster, Machine } from '../../api/cluster-api.ts';
 import { TSClusterKind } from '../../api/kinds.ts';
-import { CONTROL_PLANE_LABEL } from '../../api/labels.ts';
 import type { TSCluster } from '../../api/tscluster.ts';
 import type { TSMachine } from '../../api/tsmachine.ts';
 import type {
@@ -11,7 +10,7 @@ import type {
   MachineFacts,
   Observed,
 } from '../../backends/backend.ts';
-import { clusterOfMachine, ownerMachine } from '../../contract/owners.ts';
+import { clusterOfMachine, isControlPlane, ownerMachine } from '../../contract/owners.ts';
 import type { Cache } from '../../runtime/informer.ts';
 import { nameOf } from '../../runtime/object.ts';
 
@@ -71,9 +70,4 @@ export function machineFacts({ object, machine, cluster, tsCluster }: MachineSco
     spec: object.spec,
     cluster: tsCluster?.spec,
   };
-}
-
-/** The label counts by its presence, its value is empty (PIT-31). */
-function isControlPlane(machine: Machine | undefined): boolean {
-  return machine?.metadata.labels?.[CONTROL_PLANE_LABEL] !== undefined;
 }

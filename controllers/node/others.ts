@@ -4,11 +4,10 @@
 import { BlockList, isIP } from 'node:net';
 import type { Cluster } from '../../api/cluster-api.ts';
 import { TSHostKind, TSMachineKind } from '../../api/kinds.ts';
-import { CONTROL_PLANE_LABEL } from '../../api/labels.ts';
 import { parseProviderID } from '../../api/provider-id.ts';
 import type { TSCluster } from '../../api/tscluster.ts';
 import type { TSMachine } from '../../api/tsmachine.ts';
-import { ownerMachine } from '../../contract/owners.ts';
+import { isControlPlane, ownerMachine } from '../../contract/owners.ts';
 import { byCluster, CLUSTER_INDEX } from '../../contract/watches.ts';
 import type { Cache } from '../../runtime/informer.ts';
 import { canonicalIP } from './ip-address.ts';
@@ -27,7 +26,7 @@ export function othersOf(
   cache: Cache,
   { object, cluster, machine }: { object: TSCluster; cluster: Cluster; machine: TSMachine },
 ): Others {
-  if (isControlPlane(cache, machine)) return () => undefined;
+  if (isControlPlane(machine, ownerMachine(cache, machine))) return () => undefined;
   const own = comparable(declared(cache, machine));
   const endpoints = [object.spec.controlPlaneEndpoint?.host, cluster.spec?.controlPlaneEndpoint?.host];
   const ofEndpoint = new Set(endpoints.map(comparable));
@@ -51,11 +50,6 @@ export function othersOf(
     if (ofEndpoint.has(one)) return 'which is the control plane endpoint';
     return ofMachines.has(one) ? 'which another TSMachine of the cluster has as well' : undefined;
   };
-}
-
-function isControlPlane(cache: Cache, machine: TSMachine): boolean {
-  const owner = ownerMachine(cache, machine);
-  return [machine, owner].some((one) => one?.metadata.labels?.[CONTROL_PLANE_LABEL] !== undefined);
 }
 
 /** The address by which the machine's host is reached. */
