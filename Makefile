@@ -39,6 +39,10 @@ test-envtest: node_modules/.package-lock.json ## Stories on a real API server on
 e2e-hosts: node_modules/.package-lock.json ## Real clusters on real hosts, over SSH; Linux and root; ARGS=test/hosts/journey.test.ts for a part
 	@$(NPM) e2e:hosts -- $(ARGS)
 
+.PHONY: e2e-plain
+e2e-plain: node_modules/.package-lock.json ## From hosts with sshd and nothing else, without internet; Linux and root; ARGS=test/plain/journey.test.ts for a part
+	@$(NPM) e2e:plain -- $(ARGS)
+
 .PHONY: lint
 lint: node_modules/.package-lock.json ## Check style
 	@$(NPM) lint

@@ -18,6 +18,7 @@ export default defineConfig({
             'test/differential/**',
             'test/e2e/**',
             'test/hosts/**',
+            'test/plain/**',
           ],
         },
       },
@@ -33,7 +34,7 @@ export default defineConfig({
       {
         test: {
           name: 'hosts',
-          include: ['test/hosts/**/*.test.ts'],
+          include: ['test/hosts/**/*.test.ts', 'test/plain/**/*.test.ts'],
           testTimeout: 600_000,
           hookTimeout: 900_000,
           fileParallelism: false,

@@ -11,7 +11,7 @@ interface BackendFields {
 /** Every backend of the union. A new one is a line here, a member in `machineSpecFields`, and its folder under backends/. */
 const BACKENDS: readonly BackendFields[] = [
   { name: 'inMemory', fixed: ['bootDelaySeconds', 'capacity'] },
-  { name: 'host', fixed: ['selector', 'adopt'] },
+  { name: 'host', fixed: ['selector', 'adopt', 'preparation'] },
 ];
 
 const names = BACKENDS.map(({ name }) => name).join(', ');

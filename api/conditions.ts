@@ -12,6 +12,10 @@ export const ConditionType = {
   Reachable: 'Reachable',
   /** TSHost: its host key was given, not merely seen (invariant 11). */
   HostKeyVerified: 'HostKeyVerified',
+  /** TSHost: what a preparation laid down is there as it was left. Absent where nothing was prepared. */
+  Prepared: 'Prepared',
+  /** TSRemediation: what was done for the Node has helped. */
+  Remediated: 'Remediated',
   Deleting: 'Deleting',
   Paused: 'Paused',
 } as const;
@@ -73,6 +77,35 @@ export const Reason = {
   LoadBalancerFailed: 'LoadBalancerFailed',
   ForceReleased: 'ForceReleased',
   ForceReleaseRefused: 'ForceReleaseRefused',
+
+  // Hosts: their preparation, the version that they are asked for, the address that they share.
+  Prepared: 'Prepared',
+  Preparing: 'Preparing',
+  Drifted: 'Drifted',
+  Repairing: 'Repairing',
+  PreparationInvalid: 'PreparationInvalid',
+  PreparationFailed: 'PreparationFailed',
+  PreparationTimedOut: 'PreparationTimedOut',
+  PreflightFailed: 'PreflightFailed',
+  ArtifactsUnreachable: 'ArtifactsUnreachable',
+  ChecksumMismatch: 'ChecksumMismatch',
+  DiskFull: 'DiskFull',
+  ProxyFailed: 'ProxyFailed',
+  RepositoryUntrusted: 'RepositoryUntrusted',
+  PackageUnavailable: 'PackageUnavailable',
+  ImageUnavailable: 'ImageUnavailable',
+  VersionSkew: 'VersionSkew',
+  WaitingForVirtualIP: 'WaitingForVirtualIP',
+  VirtualIPFailed: 'VirtualIPFailed',
+
+  // Remediation.
+  WaitingForGuard: 'WaitingForGuard',
+  Rebooting: 'Rebooting',
+  Rebooted: 'Rebooted',
+  RebootFailed: 'RebootFailed',
+  Evacuating: 'Evacuating',
+  Recovering: 'Recovering',
+  HandedOver: 'HandedOver',
 
   // Hosts: what a person, or a MachineHealthCheck, has to act on.
   BootstrapFailed: 'BootstrapFailed',

@@ -2,6 +2,7 @@
 // What a TSMachine asks of a host, and what the hosts of a cluster share.
 import Type, { type Static } from 'typebox';
 import { quantity } from './meta.ts';
+import { HostPreparationSchema } from './preparation.ts';
 
 /** Schema of `matchLabels`. */
 export const MatchLabelsSchema = Type.Record(
@@ -58,6 +59,7 @@ export const HostMachineSpecSchema = Type.Object(
           'Takes over a TSHost with spec.adopt that runs its Node already, without bootstrapping it; such hosts only. Default false.',
       }),
     ),
+    preparation: Type.Optional(HostPreparationSchema),
   },
   { description: 'A host from the inventory of the namespace, reached over SSH.' },
 );

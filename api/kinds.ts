@@ -17,6 +17,7 @@ import type { TSClusterTemplate } from './tsclustertemplate.ts';
 import type { TSHost } from './tshost.ts';
 import type { TSMachine } from './tsmachine.ts';
 import type { TSMachineTemplate } from './tsmachinetemplate.ts';
+import type { TSRemediation, TSRemediationTemplate } from './tsremediation.ts';
 
 /** How a kind is reached on the API server; `shape` is never set, it carries `T` for the type checker. */
 export interface Kind<T extends ApiObject = ApiObject> {
@@ -65,6 +66,16 @@ export const TSMachineTemplateKind: Kind<TSMachineTemplate> = namespaced(
 
 /** One host of the inventory. */
 export const TSHostKind: Kind<TSHost> = namespaced(OURS, 'TSHost', 'tshosts');
+
+/** What a MachineHealthCheck asks for (MHC-4). */
+export const TSRemediationKind: Kind<TSRemediation> = namespaced(OURS, 'TSRemediation', 'tsremediations');
+
+/** What a MachineHealthCheck makes them from. */
+export const TSRemediationTemplateKind: Kind<TSRemediationTemplate> = namespaced(
+  OURS,
+  'TSRemediationTemplate',
+  'tsremediationtemplates',
+);
 
 /** The BootstrapConfig, also under the stock kubeadm control plane provider (0.1). */
 export const KubeadmConfigKind: Kind<KubeadmConfig> = namespaced(

@@ -68,3 +68,18 @@ export const CLEAN_ANNOTATION = 'infrastructure.cluster.x-k8s.io/clean';
 
 /** On a TSHost: hosts with the same value are one pool, of which only so many are cleaned at once. Absent: the pool is the namespace. */
 export const POOL_LABEL = 'infrastructure.cluster.x-k8s.io/pool';
+
+/**
+ * On a TSHost: the boot ID that shall end. The host is rebooted only while it has this boot ID, so that asking twice reboots once; the
+ * annotation is taken off when the host has another one.
+ */
+export const REBOOT_ANNOTATION = 'infrastructure.cluster.x-k8s.io/reboot';
+
+/** On a TSHost, together with {@link REBOOT_ANNOTATION}: its kubelet does not start again before this annotation is taken off. */
+export const HOLD_KUBELET_ANNOTATION = 'infrastructure.cluster.x-k8s.io/hold-kubelet';
+
+/** On a TSHost whose preparation has drifted: repairs what the message of the condition Prepared names; the value is the one that it says. */
+export const APPROVE_REPAIR_ANNOTATION = 'infrastructure.cluster.x-k8s.io/approve-repair';
+
+/** On a TSRemediation while it may have changed something that it has to take back. */
+export const TSREMEDIATION_FINALIZER = 'tsremediation.infrastructure.cluster.x-k8s.io';

@@ -9,6 +9,8 @@ import {
   TSHostKind,
   TSMachineKind,
   TSMachineTemplateKind,
+  TSRemediationKind,
+  TSRemediationTemplateKind,
 } from './kinds.ts';
 import { KubeadmConfigSpecSchema, KubeadmConfigStatusSchema } from './kubeadmconfig.ts';
 import { KubeadmConfigTemplateSpecSchema } from './kubeadmconfigtemplate.ts';
@@ -18,6 +20,11 @@ import { TSClusterTemplateSpecSchema } from './tsclustertemplate.ts';
 import { TSHostSpecSchema, TSHostStatusSchema } from './tshost.ts';
 import { TSMachineSpecSchema, TSMachineStatusSchema } from './tsmachine.ts';
 import { TSMachineTemplateSpecSchema, TSMachineTemplateStatusSchema } from './tsmachinetemplate.ts';
+import {
+  TSRemediationSpecSchema,
+  TSRemediationStatusSchema,
+  TSRemediationTemplateSpecSchema,
+} from './tsremediation.ts';
 
 /** A column of `kubectl get`; `wide` ones show with `-o wide` only. */
 export interface Column {
@@ -238,5 +245,27 @@ export const RESOURCES: readonly Resource[] = [
       { name: 'Memory', type: 'string', path: '.status.capacity.memory', description: 'Memory of a machine' },
       AGE,
     ],
+  },
+  {
+    provider: INFRASTRUCTURE,
+    kind: TSRemediationKind,
+    description: 'TSRemediation is the repair of one unhealthy machine; a MachineHealthCheck makes it.',
+    spec: TSRemediationSpecSchema,
+    status: TSRemediationStatusSchema,
+    columns: [
+      CLUSTER,
+      { name: 'Phase', type: 'string', path: '.status.phase', description: 'How far it is' },
+      { name: 'Tries', type: 'integer', path: '.status.tries', description: 'Reboots that were begun' },
+      ...STATE,
+      ...STATE_WIDE,
+      AGE,
+    ],
+  },
+  {
+    provider: INFRASTRUCTURE,
+    kind: TSRemediationTemplateKind,
+    description: 'TSRemediationTemplate is what a MachineHealthCheck makes TSRemediations from.',
+    spec: TSRemediationTemplateSpecSchema,
+    columns: [AGE],
   },
 ];

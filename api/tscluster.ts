@@ -46,11 +46,28 @@ export const clusterSpecFields = {
     Type.Object(
       {
         type: Type.Optional(
-          Type.Enum(['External', 'HAProxy'], {
+          Type.Enum(['External', 'HAProxy', 'VirtualIP'], {
             description:
               'External (also when absent): somebody else makes the endpoint and writes it here or on the Cluster. ' +
-              'HAProxy: a TSHost of the namespace becomes the load balancer, and its address the endpoint.',
+              'HAProxy: a TSHost of the namespace becomes the load balancer, and its address the endpoint. ' +
+              'VirtualIP: the hosts of the control plane share the address controlPlaneEndpoint.host, which moves among them.',
           }),
+        ),
+        virtualIP: Type.Optional(
+          Type.Object(
+            {
+              routerID: Type.Optional(
+                Type.Integer({
+                  description:
+                    'VRRP router id, for networks where another one has the id that is made from the address.',
+                  format: 'int32',
+                  minimum: 1,
+                  maximum: 255,
+                }),
+              ),
+            },
+            { description: 'VirtualIP: how the address is shared.', minProperties: 1 },
+          ),
         ),
         hostSelector: Type.Optional(
           Type.Object(
@@ -62,11 +79,17 @@ export const clusterSpecFields = {
       {
         description: 'Who makes the control plane endpoint.',
         minProperties: 1,
-        ...rules({
-          rule: "(has(self.type) && self.type == 'HAProxy') == has(self.hostSelector)",
-          message:
-            'HAProxy needs hostSelector.matchLabels, such as role: load-balancer; other types take none',
-        }),
+        ...rules(
+          {
+            rule: "(has(self.type) && self.type == 'HAProxy') == has(self.hostSelector)",
+            message:
+              'HAProxy needs hostSelector.matchLabels, such as role: load-balancer; other types take none',
+          },
+          {
+            rule: "!has(self.virtualIP) || (has(self.type) && self.type == 'VirtualIP')",
+            message: 'virtualIP is for the type VirtualIP only: take it off, or set type: VirtualIP',
+          },
+        ),
       },
     ),
   ),
@@ -85,12 +108,27 @@ const fixedEndpoint: ValidationRule = {
   fieldPath: '.controlPlaneEndpoint',
 };
 
+/** CEL: who makes the endpoint. */
+function typeOf(spec: string): string {
+  const balancer = `${spec}.controlPlaneLoadBalancer`;
+  return `(has(${balancer}) && has(${balancer}.type) ? ${balancer}.type : 'External')`;
+}
+
+/** Nobody else can choose it: it has to be free in the network of the hosts. VRRP with a password is for IPv4. */
+const virtualIPAddress: ValidationRule = {
+  rule:
+    `${typeOf('self')} != 'VirtualIP' || (has(self.controlPlaneEndpoint) && has(self.controlPlaneEndpoint.host) && ` +
+    'isIP(self.controlPlaneEndpoint.host) && ip(self.controlPlaneEndpoint.host).family() == 4)',
+  message:
+    'VirtualIP needs controlPlaneEndpoint.host: a free IPv4 address in the network of the control plane hosts',
+  fieldPath: '.controlPlaneEndpoint',
+};
+
 /** The endpoint came from it, and a host may carry it. */
 const fixedLoadBalancer: ValidationRule = {
   rule:
     '!has(oldSelf.controlPlaneEndpoint) || !has(oldSelf.controlPlaneEndpoint.host) || ' +
-    "(has(oldSelf.controlPlaneLoadBalancer) && has(oldSelf.controlPlaneLoadBalancer.type) && oldSelf.controlPlaneLoadBalancer.type == 'HAProxy') == " +
-    "(has(self.controlPlaneLoadBalancer) && has(self.controlPlaneLoadBalancer.type) && self.controlPlaneLoadBalancer.type == 'HAProxy')",
+    `${typeOf('oldSelf')} == ${typeOf('self')}`,
   message:
     'controlPlaneLoadBalancer.type is fixed once there is an endpoint: make a new Cluster for another one',
   fieldPath: '.controlPlaneLoadBalancer',
@@ -100,7 +138,7 @@ const fixedLoadBalancer: ValidationRule = {
 export const TSClusterSpecSchema = Type.Object(clusterSpecFields, {
   description: 'Settings of every backend that the cluster uses, and who makes its endpoint.',
   default: {},
-  ...rules(fixedEndpoint, fixedLoadBalancer),
+  ...rules(fixedEndpoint, fixedLoadBalancer, virtualIPAddress),
 });
 
 /** Desired state of the infrastructure that the machines of a cluster share. */

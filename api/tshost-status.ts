@@ -11,6 +11,7 @@ export const HostStateSchema = Type.Enum(
     'Registering',
     'Available',
     'Claimed',
+    'Preparing',
     'Bootstrapping',
     'Provisioned',
     'Releasing',
@@ -107,6 +108,7 @@ const SoftwareSchema = Type.Object(
     kubeadm: optionalText('Version of kubeadm, such as v1.36.3; absent when it is not there.'),
     kubelet: optionalText('Version of the kubelet.'),
     containerd: optionalText('Version of containerd.'),
+    crio: optionalText('Version of CRI-O.'),
     serviceManager: optionalText('systemd, or other.'),
   },
   { description: 'What Kubernetes needs of software.' },
@@ -118,7 +120,7 @@ export type HostSoftware = Static<typeof SoftwareSchema>;
 const OperationSchema = Type.Object(
   {
     id: text('Name of the job on the host.'),
-    kind: Type.Enum(['Bootstrap', 'Clean'], { description: 'What is done.' }),
+    kind: Type.Enum(['Prepare', 'Bootstrap', 'Repair', 'Clean'], { description: 'What is done.' }),
     attempt: Type.Integer({ description: 'Counts tries.', format: 'int32', minimum: 1 }),
     startedAt: Type.String({ description: 'When this try began.', format: 'date-time' }),
     step: optionalText('The step that is under way, or was last.'),
@@ -143,6 +145,40 @@ const LoadBalancerStatusSchema = Type.Object(
 
 /** What the load balancer on a host serves. */
 export type HostLoadBalancerStatus = Static<typeof LoadBalancerStatusSchema>;
+
+const VirtualIPStatusSchema = Type.Object(
+  {
+    address: text('The address that the hosts share.', 64),
+    peers: Type.Array(text('An address.', 64), {
+      description: 'Addresses of the other hosts in the applied configuration, sorted.',
+      maxItems: 64,
+      'x-kubernetes-list-type': 'atomic',
+    }),
+    configHash: text('Hash of the applied configuration.', 128),
+  },
+  { description: 'The part that the host has in the virtual address of its control plane.' },
+);
+
+/** The part that a host has in the virtual address of its control plane. */
+export type HostVirtualIPStatus = Static<typeof VirtualIPStatusSchema>;
+
+const PreparationStatusSchema = Type.Object(
+  {
+    hash: text('Hash of the steps that were taken.', 128),
+    version: text('Kubernetes version that the host was prepared for.', 64),
+    drift: Type.Optional(
+      Type.Array(text('Step, impact of its repair, and path.', 512), {
+        description: 'What is not as the preparation left it, sorted; absent when nothing is.',
+        maxItems: 50,
+        'x-kubernetes-list-type': 'atomic',
+      }),
+    ),
+  },
+  { description: 'What the preparation of the host came to; absent while it was not prepared.' },
+);
+
+/** What the preparation of a host came to. */
+export type HostPreparationStatus = Static<typeof PreparationStatusSchema>;
 
 /** Members of a TSHost's status. */
 export const HostStatusFields = {
@@ -170,4 +206,6 @@ export const HostStatusFields = {
   ),
   operation: Type.Optional(OperationSchema),
   loadBalancer: Type.Optional(LoadBalancerStatusSchema),
+  virtualIP: Type.Optional(VirtualIPStatusSchema),
+  preparation: Type.Optional(PreparationStatusSchema),
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The port through which the TSHost controller works on hosts. Whoever implements it knows no Kubernetes object.
 import type { HostHardware, HostOperatingSystem, HostSoftware } from '../api/tshost-status.ts';
+import type { PreparationInput } from '../preparation/input.ts';
+import type { Impact } from '../preparation/step.ts';
 import type { Ctx } from '../runtime/context.ts';
 import type { BootstrapData } from './backend.ts';
 
@@ -60,13 +62,62 @@ export interface HostOwner {
   readonly generation: number;
 }
 
+/** Something that is not as the preparation left it. */
+export interface Drift {
+  /** Id of the step whose it is. */
+  readonly step: string;
+  /** Of its repair on pods that run. */
+  readonly impact: Impact;
+  /** The file, or the package with the version that is there. */
+  readonly path: string;
+}
+
+/** What the host says of its preparation. */
+export interface HostPreparationReport {
+  /** Of the steps that were taken, as {@link HostDriver.preparationHash} gives it. */
+  readonly hash: string;
+  /** Kubernetes version with a leading `v`. */
+  readonly version: string;
+  /** False: it began, and has not come to its end. */
+  readonly complete: boolean;
+  readonly drifted: readonly Drift[];
+}
+
 /** What a probe found. It changes nothing on the host. */
 export interface HostReport {
   readonly facts: HostFacts;
   readonly occupants: readonly Occupant[];
   readonly owner?: HostOwner;
+  /** Absent: nothing was prepared since the host was cleaned. */
+  readonly preparation?: HostPreparationReport;
   /** Keys that were trusted on first use, to be pinned. */
   readonly seenKeys: { readonly host?: string; readonly bastion?: string };
+}
+
+/** A plain host to be made ready for kubeadm. */
+export interface PrepareJob {
+  /** A DNS label, the same for every try to look at this job. */
+  readonly id: string;
+  readonly owner: HostOwner;
+  readonly preparation: PreparationInput;
+  /** Ids of the steps to take; absent: all. */
+  readonly only?: readonly string[];
+}
+
+/** What keepalived on a control plane host shall do. */
+export interface VirtualIPConfig {
+  /** IPv4 address that the hosts share. */
+  readonly address: string;
+  /** Address of this host, and of the others, sorted: VRRP is sent from the one to each of the others. */
+  readonly own: string;
+  readonly peers: readonly string[];
+  /** 1 to 255. */
+  readonly routerID: number;
+  /** At most eight characters. Never logged. */
+  readonly password: string;
+  readonly owner: HostOwner;
+  /** False: the configuration is written, and nothing is started yet, since others do not know this host. */
+  readonly start: boolean;
 }
 
 /** A machine to be made of a host. */
@@ -107,6 +158,13 @@ export interface LoadBalancerConfig {
   readonly owner: HostOwner;
 }
 
+/** A boot that shall end. */
+export interface RebootRequest {
+  readonly owner: HostOwner;
+  readonly fromBootID: string;
+  readonly holdKubelet: boolean;
+}
+
 /**
  * Works on hosts. All calls are idempotent, bounded by `ctx.signal`, and none waits for the work: long work runs by itself on the
  * host and is asked for. Unreachable hosts throw TransientError; what a person must mend throws TerminalError with the reasons
@@ -127,6 +185,19 @@ export interface HostDriver {
   finishClean(ctx: Ctx, access: HostAccess, owner?: HostOwner): Promise<void>;
   /** Installs the load balancer where it is missing and makes it serve exactly this; answers a hash of what is applied. */
   balance(ctx: Ctx, access: HostAccess, config: LoadBalancerConfig): Promise<string>;
+  /** Of what {@link prepare} would do, without asking a host. TerminalError(PreparationInvalid) names the field. */
+  preparationHash(input: PreparationInput): string;
+  /** Starts the job if it never began, and says how far it is. Steps that are in place already change nothing. */
+  prepare(ctx: Ctx, access: HostAccess, job: PrepareJob): Promise<JobProgress>;
+  /** Installs keepalived where it is missing and makes it serve exactly this; answers a hash of what is applied. */
+  virtualIP(ctx: Ctx, access: HostAccess, config: VirtualIPConfig): Promise<string>;
+  /**
+   * Reboots the host unless it has left the boot `fromBootID`, which is what `done` says. With `holdKubelet` the kubelet does not start
+   * before {@link releaseKubelet}. Refused like {@link clean}.
+   */
+  reboot(ctx: Ctx, access: HostAccess, request: RebootRequest): Promise<'asked' | 'done'>;
+  /** Lets the kubelet start, now and with each boot. Harmless where nothing holds it. Refused like {@link clean}. */
+  releaseKubelet(ctx: Ctx, access: HostAccess, owner: HostOwner): Promise<void>;
   /** Closes what is kept open to a host. */
   disconnect(key: string): void;
 }

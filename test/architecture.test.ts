@@ -18,11 +18,12 @@ const ALLOWED: Record<string, readonly string[]> = {
   ],
   'backends/host': [
     'api/',
+    'preparation/',
     ...['backend', 'host-driver', 'host-inventory'].map((f) => `backends/${f}.ts`),
     ...['errors', 'clock', 'context', 'result'].map((f) => `runtime/${f}.ts`),
   ],
   'controllers/host': [
-    ...['api/', 'contract/', 'runtime/'],
+    ...['api/', 'contract/', 'runtime/', 'preparation/input.ts', 'preparation/step.ts'],
     ...['backend', 'host-driver', 'host-inventory'].map((f) => `backends/${f}.ts`),
   ],
   'controllers/node': ['api/', 'contract/', 'runtime/'],
@@ -34,7 +35,9 @@ const ALLOWED: Record<string, readonly string[]> = {
   ],
   'controllers/bootstrap': ['api/', 'contract/', 'runtime/', 'kubeadm/'],
   kubeadm: ['api/'],
-  cli: ['api/', 'kubeadm/', 'backends/host/ssh/', 'backends/host-driver.ts', 'runtime/'],
+  preparation: ['api/'],
+  'controllers/remediation': ['api/', 'contract/', 'runtime/'],
+  cli: ['api/', 'kubeadm/', 'preparation/', 'backends/host/ssh/', 'backends/host-driver.ts', 'runtime/'],
 };
 
 /** Packages that only these files may load at run time; types are free. */
@@ -48,9 +51,10 @@ const CARRIERS: Record<string, readonly string[]> = {
 const PURE: Record<string, readonly string[]> = {
   'backends/host/cloud-config': ['node:buffer', 'node:crypto', 'node:path', 'node:util', 'node:zlib'],
   kubeadm: ['node:buffer', 'node:crypto', 'node:net', 'node:util', 'node:zlib'],
+  preparation: ['node:buffer', 'node:crypto', 'node:net', 'node:util'],
 };
 
-const files = ['api', 'runtime', 'contract', 'backends', 'controllers', 'kubeadm', 'cli']
+const files = ['api', 'runtime', 'contract', 'backends', 'controllers', 'kubeadm', 'preparation', 'cli']
   .flatMap((folder) => sources(join(root, folder)))
   .map((file) => ({ path: relative(root, file), text: readFileSync(file, 'utf8') }));
 

@@ -144,6 +144,11 @@ export class FakeHosts {
         host.balancer = structuredClone(config);
         return createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 16);
       }),
+    preparationHash: () => 'not built yet',
+    prepare: () => Promise.reject(new Error('not built yet')),
+    virtualIP: () => Promise.reject(new Error('not built yet')),
+    reboot: () => Promise.reject(new Error('not built yet')),
+    releaseKubelet: () => Promise.reject(new Error('not built yet')),
     disconnect: (key) => void this.disconnected.push(key),
   };
 

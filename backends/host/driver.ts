@@ -42,10 +42,19 @@ export function createHostDriver({ pool }: { readonly pool: SshPool }): SshHostD
       ensureJob(ctx, pool.host(access), { id: jobID, make: async () => cleanJob(jobID, owner) }),
     finishClean: (ctx, access, owner) => finishClean(ctx, pool.host(access), owner),
     balance: (ctx, access, config) => balance(ctx, pool.host(access), config),
+    preparationHash: notBuilt,
+    prepare: notBuilt,
+    virtualIP: notBuilt,
+    reboot: notBuilt,
+    releaseKubelet: notBuilt,
     disconnect: (key) => pool.disconnect(key),
     stats: () => pool.stats(),
     close: () => pool.close(),
   };
+}
+
+function notBuilt(): never {
+  throw new Error('not built yet');
 }
 
 /** Looks first: what a job is made of is read only to start it, or to start it again after a reboot. */

@@ -60,6 +60,7 @@ const STATE_REASONS: Readonly<Record<HostState, string>> = {
   Registering: Reason.Registering,
   Available: Reason.HostAvailable,
   Claimed: Reason.HostClaimed,
+  Preparing: Reason.Preparing,
   Bootstrapping: Reason.Bootstrapping,
   Provisioned: Reason.HostInUse,
   Releasing: Reason.Releasing,

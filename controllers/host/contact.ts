@@ -50,6 +50,11 @@ export function createContacts(driver: HostDriver, schedule: ProbeSchedule): Con
           clean: (...call) => ask(() => driver.clean(...call)),
           finishClean: (...call) => ask(() => driver.finishClean(...call)),
           balance: (...call) => ask(() => driver.balance(...call)),
+          preparationHash: (input) => driver.preparationHash(input),
+          prepare: (...call) => ask(() => driver.prepare(...call)),
+          virtualIP: (...call) => ask(() => driver.virtualIP(...call)),
+          reboot: (...call) => ask(() => driver.reboot(...call)),
+          releaseKubelet: (...call) => ask(() => driver.releaseKubelet(...call)),
           disconnect: (other) => driver.disconnect(other),
         };
       }

@@ -6,6 +6,7 @@ import { available } from './available.ts';
 import { bootstrapping } from './bootstrapping.ts';
 import { claimed } from './claimed.ts';
 import { cleaning } from './cleaning.ts';
+import { preparing } from './preparing.ts';
 import { provisioned } from './provisioned.ts';
 import { quarantined } from './quarantined.ts';
 import { registering } from './registering.ts';
@@ -16,6 +17,7 @@ export const HANDLERS: Readonly<Record<HostState, StateHandler>> = {
   Registering: registering,
   Available: available,
   Claimed: claimed,
+  Preparing: preparing,
   Bootstrapping: bootstrapping,
   Provisioned: provisioned,
   Releasing: releasing,
