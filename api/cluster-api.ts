@@ -94,6 +94,21 @@ export interface Node extends ApiObject {
   };
 }
 
+/** The part of `v1.Pod` that we read. */
+export interface Pod extends ApiObject {
+  spec?: {
+    nodeName?: string;
+    tolerations?: {
+      key?: string;
+      operator?: string;
+      value?: string;
+      effect?: string;
+      tolerationSeconds?: number;
+    }[];
+  };
+  status?: { phase?: string };
+}
+
 /** The part of `certificates.k8s.io/v1` CertificateSigningRequest that we read and write. */
 export interface CertificateSigningRequest extends ApiObject {
   spec: {

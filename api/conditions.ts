@@ -84,6 +84,7 @@ export const Reason = {
   Drifted: 'Drifted',
   Repairing: 'Repairing',
   PreparationInvalid: 'PreparationInvalid',
+  PreparationCredentialsMissing: 'PreparationCredentialsMissing',
   PreparationFailed: 'PreparationFailed',
   PreparationTimedOut: 'PreparationTimedOut',
   PreflightFailed: 'PreflightFailed',

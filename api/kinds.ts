@@ -7,6 +7,7 @@ import {
   type Machine,
   type MachinePool,
   type Node,
+  type Pod,
   type Secret,
 } from './cluster-api.ts';
 import type { KubeadmConfig } from './kubeadmconfig.ts';
@@ -116,6 +117,9 @@ export const CertificateSigningRequestKind: Kind<CertificateSigningRequest> = {
 
 /** `v1.Node`, in workload clusters. */
 export const NodeKind: Kind<Node> = { apiVersion: 'v1', kind: 'Node', plural: 'nodes', namespaced: false };
+
+/** `v1.Pod`, in workload clusters. */
+export const PodKind: Kind<Pod> = namespaced('v1', 'Pod', 'pods');
 
 function namespaced<T extends ApiObject>(apiVersion: string, kind: string, plural: string): Kind<T> {
   return { apiVersion, kind, plural, namespaced: true };

@@ -75,7 +75,10 @@ export const POOL_LABEL = 'infrastructure.cluster.x-k8s.io/pool';
  */
 export const REBOOT_ANNOTATION = 'infrastructure.cluster.x-k8s.io/reboot';
 
-/** On a TSHost, together with {@link REBOOT_ANNOTATION}: its kubelet does not start again before this annotation is taken off. */
+/**
+ * On a TSHost, together with {@link REBOOT_ANNOTATION}: `hold` asks that its kubelet does not start in the next boot. `held` answers that
+ * it does not; the annotation goes when it does, since the host had rebooted by itself. `release` lets it start, and goes when that is done.
+ */
 export const HOLD_KUBELET_ANNOTATION = 'infrastructure.cluster.x-k8s.io/hold-kubelet';
 
 /** On a TSHost whose preparation has drifted: repairs what the message of the condition Prepared names; the value is the one that it says. */

@@ -58,7 +58,7 @@ export type Observed =
       readonly addresses: readonly MachineAddress[];
       /** Where the instance really is (IM-3b). */
       readonly failureDomain: string | undefined;
-      /** For `failed`: the reason of the condition, where the backend knows a better one than InstanceFailed. */
+      /** For `failed` and `pending`: the reason of the condition, where the backend knows a better one than InstanceFailed or InstancePending. */
       readonly reason?: string;
       /** One line for people: what it waits for, or why it failed or stopped. */
       readonly message: string;

@@ -53,6 +53,8 @@ export interface Occupant {
   readonly what: string;
   /** Something of a cluster may still run: the machine on it is not proven to be gone (invariant 5). */
   readonly running: boolean;
+  /** It is ours, and there before a bootstrap begins. */
+  readonly early?: true;
 }
 
 /** Who the host itself says has it; written before the first step of a job. */
@@ -76,9 +78,9 @@ export interface Drift {
 export interface HostPreparationReport {
   /** Of the steps that were taken, as {@link HostDriver.preparationHash} gives it. */
   readonly hash: string;
-  /** Kubernetes version with a leading `v`. */
+  /** Kubernetes version with a leading `v`; '' while it has never come to its end. */
   readonly version: string;
-  /** False: it began, and has not come to its end. */
+  /** False: it began, and has not come to its end; with a version, that was a later one, or a repair. */
   readonly complete: boolean;
   readonly drifted: readonly Drift[];
 }
@@ -108,6 +110,8 @@ export interface PrepareJob {
 export interface VirtualIPConfig {
   /** IPv4 address that the hosts share. */
   readonly address: string;
+  /** TCP port of their API servers, and so of the address. */
+  readonly port: number;
   /** Address of this host, and of the others, sorted: VRRP is sent from the one to each of the others. */
   readonly own: string;
   readonly peers: readonly string[];
@@ -166,6 +170,12 @@ export interface RebootRequest {
 }
 
 /**
+ * `asked`: the host is on its way down. `done`: it has left the boot. `held`: it has, and its kubelet has not run since, as was asked; what
+ * rebooted by itself before anything was held is merely done.
+ */
+export type RebootAnswer = 'asked' | 'done' | 'held';
+
+/**
  * Works on hosts. All calls are idempotent, bounded by `ctx.signal`, and none waits for the work: long work runs by itself on the
  * host and is asked for. Unreachable hosts throw TransientError; what a person must mend throws TerminalError with the reasons
  * HostKeyUnknown, HostKeyMismatch, CredentialsRefused, CredentialsInvalid, SudoRefused, HostClaimedElsewhere, BootstrapDataUnsupported.
@@ -192,10 +202,10 @@ export interface HostDriver {
   /** Installs keepalived where it is missing and makes it serve exactly this; answers a hash of what is applied. */
   virtualIP(ctx: Ctx, access: HostAccess, config: VirtualIPConfig): Promise<string>;
   /**
-   * Reboots the host unless it has left the boot `fromBootID`, which is what `done` says. With `holdKubelet` the kubelet does not start
-   * before {@link releaseKubelet}. Refused like {@link clean}.
+   * Reboots the host unless it has left the boot `fromBootID`. With `holdKubelet` the kubelet does not start before
+   * {@link releaseKubelet}. Refused like {@link clean}.
    */
-  reboot(ctx: Ctx, access: HostAccess, request: RebootRequest): Promise<'asked' | 'done'>;
+  reboot(ctx: Ctx, access: HostAccess, request: RebootRequest): Promise<RebootAnswer>;
   /** Lets the kubelet start, now and with each boot. Harmless where nothing holds it. Refused like {@link clean}. */
   releaseKubelet(ctx: Ctx, access: HostAccess, owner: HostOwner): Promise<void>;
   /** Closes what is kept open to a host. */

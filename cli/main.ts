@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line: which command, and how it ends. 0: done; 1: the input cannot be rendered; 2: wrong usage.
+// The command line: which command, and how it ends. 0: done; 1: what was asked for cannot be had; 2: wrong usage.
 import { InputError } from '../kubeadm/input-error.ts';
+import { UnknownVersionError } from '../preparation/artifacts/versions.ts';
+import { ARTIFACTS_HELP, artifactsCommand } from './artifacts/commands.ts';
+import { ArtifactError } from './artifacts/errors.ts';
 import { IMPORT_HELP, importCommand } from './hosts/import.ts';
 import { terminal } from './hosts/terminal.ts';
 import { UsageError } from './manifests.ts';
@@ -8,9 +11,11 @@ import { RENDER_HELP, renderCommand } from './render.ts';
 
 const HELP = `ts-provider render         print the bootstrap data that a machine would get
 ts-provider hosts import   make TSHosts and their Secrets from a list of hosts
+ts-provider artifacts ...  list, bundle, push and serve what nodes need at a site without internet
 
 ${RENDER_HELP}
-${IMPORT_HELP}`;
+${IMPORT_HELP}
+${ARTIFACTS_HELP}`;
 
 async function run(args: readonly string[]): Promise<number> {
   const [command, ...rest] = args;
@@ -25,8 +30,10 @@ async function run(args: readonly string[]): Promise<number> {
       return render(rest);
     case 'hosts':
       return hosts(rest);
+    case 'artifacts':
+      return artifacts(rest);
     default:
-      throw new UsageError(`there is no command "${command}"; there are: render, hosts import`);
+      throw new UsageError(`there is no command "${command}"; there are: render, hosts import, artifacts`);
   }
 }
 
@@ -44,9 +51,20 @@ async function hosts([command = '', ...rest]: readonly string[]): Promise<number
   return 0;
 }
 
+async function artifacts(args: readonly string[]): Promise<number> {
+  const end = new AbortController();
+  if (args[0] === 'serve') {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end.abort());
+  }
+  const say = (line: string) => void process.stderr.write(`${line}\n`);
+  process.stdout.write(await artifactsCommand(args, { say, ended: end.signal }));
+  return 0;
+}
+
 try {
   process.exitCode = await run(process.argv.slice(2));
 } catch (error) {
   process.stderr.write(`ts-provider: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = error instanceof InputError ? 1 : 2;
+  const refused = [InputError, ArtifactError, UnknownVersionError].some((kind) => error instanceof kind);
+  process.exitCode = refused ? 1 : 2;
 }

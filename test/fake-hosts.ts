@@ -6,10 +6,14 @@ import type {
   HostDriver,
   HostFacts,
   HostOwner,
+  HostPreparationReport,
   JobProgress,
   LoadBalancerConfig,
   Occupant,
+  PrepareJob,
+  VirtualIPConfig,
 } from '../backends/host-driver.ts';
+import type { PreparationInput } from '../preparation/input.ts';
 import type { Ctx } from '../runtime/context.ts';
 import { TerminalError, TransientError } from '../runtime/errors.ts';
 
@@ -25,7 +29,7 @@ export interface HostCall {
 export interface Launch {
   readonly host: string;
   readonly jobID: string;
-  readonly kind: 'bootstrap' | 'clean';
+  readonly kind: 'prepare' | 'repair' | 'bootstrap' | 'clean';
   readonly owner: HostOwner | undefined;
 }
 
@@ -55,6 +59,15 @@ export class FakeHost {
   /** Shown by a probe while no key is pinned and the first one is trusted. */
   key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFirstSeen';
   balancer: LoadBalancerConfig | undefined;
+  virtualIP: VirtualIPConfig | undefined;
+  /** The kubelet does not start. */
+  isKubeletHeld = false;
+  /** A job that prepares makes it and ends it. */
+  preparation: HostPreparationReport | undefined;
+  /** What the last job that prepares was given. */
+  prepared: PrepareJob | undefined;
+  /** How a job that prepares fails; absent: as any job. */
+  preparationFailure: Partial<Extract<JobProgress, { state: 'failed' }>> = {};
   readonly jobs = new Map<string, Job>();
 
   get folder(): boolean {
@@ -88,9 +101,31 @@ export class FakeHost {
       result === 'succeeded'
         ? { state: 'succeeded' }
         : { state: 'failed', stage: 'runcmd', exitCode: 1, message: 'kubeadm: it broke' };
-    if (job.kind === 'bootstrap') this.occupants = [...NODE];
+    if (job.kind === 'prepare' || job.kind === 'repair') this.#endPreparation(job, result);
+    else if (job.kind === 'bootstrap') this.occupants = [...NODE];
     else if (result === 'succeeded') this.occupants = [...this.leftovers];
   }
+
+  /** Another boot: nothing that ran runs on. */
+  reboot(): void {
+    this.facts = { ...this.facts, bootID: `${this.facts.bootID}+` };
+    if (this.running !== undefined) this.interrupt();
+  }
+
+  #endPreparation(job: Job, result: 'succeeded' | 'failed'): void {
+    if (job.progress.state === 'failed') job.progress = { ...job.progress, ...this.preparationFailure };
+    const { preparation } = this.prepared ?? {};
+    if (result === 'failed' || preparation === undefined) return;
+    const version = preparation.kubernetesVersion;
+    this.preparation = { hash: preparationHash(preparation), version, complete: true, drifted: [] };
+    const { software } = this.facts;
+    this.facts = { ...this.facts, software: { ...software, kubeadm: version, kubelet: version } };
+  }
+}
+
+/** As good as any: another input has another hash. */
+function preparationHash(input: PreparationInput): string {
+  return createHash('sha256').update(JSON.stringify(input)).digest('hex').slice(0, 16);
 }
 
 /** All hosts of a test, by `namespace/name` of the TSHost, and the driver to them. */
@@ -137,6 +172,8 @@ export class FakeHosts {
       this.#call(ctx, access, { verb: 'finishClean' }, (host) => {
         refuseOthers(host, owner);
         host.owner = undefined;
+        host.preparation = undefined;
+        host.virtualIP = undefined;
         host.jobs.clear();
       }),
     balance: (ctx, access, config) =>
@@ -144,13 +181,55 @@ export class FakeHosts {
         host.balancer = structuredClone(config);
         return createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 16);
       }),
-    preparationHash: () => 'not built yet',
-    prepare: () => Promise.reject(new Error('not built yet')),
-    virtualIP: () => Promise.reject(new Error('not built yet')),
-    reboot: () => Promise.reject(new Error('not built yet')),
-    releaseKubelet: () => Promise.reject(new Error('not built yet')),
+    preparationHash,
+    prepare: (ctx, access, job) =>
+      this.#call(ctx, access, { verb: 'prepare', jobID: job.id, owner: job.owner }, (host) => {
+        refuseOthers(host, job.owner);
+        host.owner = job.owner;
+        const kind = job.only === undefined ? 'prepare' : 'repair';
+        return this.#prepare(host, { host: access.key, kind, jobID: job.id, owner: job.owner }, job);
+      }),
+    virtualIP: (ctx, access, config) =>
+      this.#call(ctx, access, { verb: 'virtualIP', owner: config.owner }, (host) => {
+        refuseOthers(host, config.owner);
+        host.owner = config.owner;
+        host.virtualIP = structuredClone(config);
+        return createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 16);
+      }),
+    reboot: (ctx, access, request) =>
+      this.#call(ctx, access, { verb: 'reboot', owner: request.owner }, (host) => {
+        refuseOthers(host, request.owner);
+        if (host.facts.bootID !== request.fromBootID)
+          return request.holdKubelet && host.isKubeletHeld ? 'held' : 'done';
+        host.isKubeletHeld = request.holdKubelet;
+        host.reboot();
+        return 'asked';
+      }),
+    releaseKubelet: (ctx, access, owner) =>
+      this.#call(ctx, access, { verb: 'releaseKubelet', owner }, (host) => {
+        refuseOthers(host, owner);
+        host.isKubeletHeld = false;
+      }),
     disconnect: (key) => void this.disconnected.push(key),
   };
+
+  /** One at a time: the host refuses a second one, and forgets those that have ended. */
+  #prepare(host: FakeHost, launch: Launch, job: PrepareJob): JobProgress {
+    const [other] = [...host.jobs].filter(([id, { progress }]) => id !== launch.jobID && works(progress));
+    if (other !== undefined)
+      throw new TransientError(`the job ${other[0]} still works on the host`, { retryAfterMs: 5_000 });
+    const isNew = !host.jobs.has(launch.jobID);
+    if (isNew) for (const [id, { kind }] of host.jobs) if (kind === launch.kind) host.jobs.delete(id);
+    host.prepared = structuredClone(job);
+    if (isNew && launch.kind === 'prepare')
+      host.preparation = {
+        hash: preparationHash(job.preparation),
+        version: '',
+        complete: false,
+        drifted: [],
+      };
+    return this.#launch(launch.host, launch);
+  }
 
   async #call<T>(
     ctx: Ctx,
@@ -184,7 +263,7 @@ export class FakeHosts {
         kind: job.kind,
         progress: { state: 'running', stage: 'start', message: 'start' },
       });
-      const launch = { host: key, ...job };
+      const launch = { ...job, host: key };
       this.launches.push(launch);
       this.launched(launch);
     }
@@ -193,11 +272,19 @@ export class FakeHosts {
 }
 
 function report(host: FakeHost, access: HostAccess) {
-  const { facts, owner } = host;
+  const { facts, owner, preparation } = host;
   const occupants = [...host.occupants, ...(host.folder ? [OURS] : [])];
   const isNew = access.trustOnFirstUse && access.hostKeys.length === 0;
   const seenKeys = isNew ? { host: host.key } : {};
-  return structuredClone({ facts, occupants, seenKeys, ...(owner && { owner }) });
+  return structuredClone({
+    ...{ facts, occupants, seenKeys },
+    ...(owner && { owner }),
+    ...(preparation && { preparation }),
+  });
+}
+
+function works(progress: JobProgress): boolean {
+  return progress.state === 'running' && progress.stopped !== true;
 }
 
 function progressOf(host: FakeHost, jobID: string): JobProgress {

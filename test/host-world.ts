@@ -10,6 +10,7 @@ import {
   TSMachineKind,
 } from '../api/kinds.ts';
 import { CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL, TSHOST_FINALIZER } from '../api/labels.ts';
+import type { HostPreparation } from '../api/preparation.ts';
 import { hostProviderID } from '../api/provider-id.ts';
 import type { TSCluster } from '../api/tscluster.ts';
 import type { HostClaim, TSHost } from '../api/tshost.ts';
@@ -175,7 +176,12 @@ export class HostWorld {
   /** A Machine, its TSMachine with a create intent, and its bootstrap data. The token is `token-<name>`. */
   addMachine(
     name = 'm1',
-    change: { controlPlane?: boolean; version?: string; adopt?: boolean } = {},
+    change: {
+      controlPlane?: boolean;
+      version?: string;
+      adopt?: boolean;
+      preparation?: HostPreparation;
+    } = {},
   ): TSMachine {
     const labels = {
       [CLUSTER_NAME_LABEL]: 'c1',
@@ -207,7 +213,10 @@ export class HostWorld {
       ...TSMachineKind,
       metadata: { namespace: NAMESPACE, name, labels, ownerReferences: [owner] },
       spec: {
-        host: change.adopt === true ? { adopt: true } : {},
+        host: {
+          ...(change.adopt === true && { adopt: true }),
+          ...(change.preparation && { preparation: change.preparation }),
+        },
         createIntent: { attempt: 1, clientToken: `token-${name}`, requestHash: 'h' },
       },
     });

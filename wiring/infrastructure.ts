@@ -27,13 +27,14 @@ import { createTicker } from '../runtime/ticker.ts';
 import type { Flags } from './flags.ts';
 import { atStop, foundation, type Foundation, managerOf } from './foundation.ts';
 import { type Hosts, hosts as hostsOver } from './hosts.ts';
+import { remediation } from './remediation.ts';
 
 /** How often the simulated machines live on. */
 const SIMULATOR_TICK_MS = 200;
 /** How often a backend is asked what changed: less than one call per account and second while nothing happens (invariant 12). */
 const CHANGES_TICK_MS = 1_500;
 
-/** Serves TSCluster, TSMachine, TSMachineTemplate and TSHost. */
+/** Serves TSCluster, TSMachine, TSMachineTemplate, TSHost and TSRemediation. */
 export function infrastructureManager(flags: Flags): Manager {
   const base = foundation(flags, 'ts-provider');
   watchKinds(base);
@@ -58,16 +59,19 @@ export function infrastructureManager(flags: Flags): Manager {
       atStop('in-memory-cloud', stop),
       ...hosts.background,
     ],
-    controllers: [clusters, machines, templates, ...hosts.controllers],
+    controllers: [clusters, machines, templates, ...hosts.controllers, remediation(base)],
   });
 }
 
 function watchKinds({ informers }: Foundation): void {
   informers.add(ClusterKind);
-  // Nobody reads a Machine's status, and it is most of the object.
+  // Of a Machine's status, which is most of the object, only its Node is asked for.
   informers.add(MachineKind, {
+    indexes: { [CLUSTER_INDEX]: byCluster },
     transform: (machine) => {
-      delete machine.status;
+      const { nodeRef } = machine.status ?? {};
+      if (nodeRef === undefined) delete machine.status;
+      else machine.status = { nodeRef };
       return machine;
     },
   });

@@ -11,8 +11,11 @@ import { hostNameStep } from './host-name.ts';
 import type { Job, Step } from './job/job.ts';
 import { jobProgress } from './job/progress.ts';
 import { startJob } from './job/start-job.ts';
+import { virtualIP } from './keepalived/virtual-ip.ts';
 import { withProviderID } from './kubeadm-arguments.ts';
+import { preparationHash, prepareJob } from './prepare/prepare-job.ts';
 import { probeHost } from './probe/probe.ts';
+import { reboot, releaseKubelet } from './reboot/reboot.ts';
 import type { SshPool, SshStats } from './ssh/pool.ts';
 import type { RemoteHost } from './ssh/remote-host.ts';
 
@@ -42,19 +45,16 @@ export function createHostDriver({ pool }: { readonly pool: SshPool }): SshHostD
       ensureJob(ctx, pool.host(access), { id: jobID, make: async () => cleanJob(jobID, owner) }),
     finishClean: (ctx, access, owner) => finishClean(ctx, pool.host(access), owner),
     balance: (ctx, access, config) => balance(ctx, pool.host(access), config),
-    preparationHash: notBuilt,
-    prepare: notBuilt,
-    virtualIP: notBuilt,
-    reboot: notBuilt,
-    releaseKubelet: notBuilt,
+    preparationHash,
+    prepare: (ctx, access, job) =>
+      ensureJob(ctx, pool.host(access), { id: job.id, make: async () => prepareJob(job) }),
+    virtualIP: (ctx, access, config) => virtualIP(ctx, pool.host(access), config),
+    reboot: (ctx, access, request) => reboot(ctx, pool.host(access), request),
+    releaseKubelet: (ctx, access, owner) => releaseKubelet(ctx, pool.host(access), owner),
     disconnect: (key) => pool.disconnect(key),
     stats: () => pool.stats(),
     close: () => pool.close(),
   };
-}
-
-function notBuilt(): never {
-  throw new Error('not built yet');
 }
 
 /** Looks first: what a job is made of is read only to start it, or to start it again after a reboot. */

@@ -29,8 +29,11 @@ export function observedOn(host: HeldHost): Observed {
     message: saying(host),
     pollMs: POLL_MS,
   };
-  const failure = state !== undefined && WORKED_ON.includes(state) ? failureOf(host, seen) : undefined;
-  return failure ?? { state: (state && PHASES[state]) ?? 'pending', ...seen };
+  const isWorkedOn = state !== undefined && WORKED_ON.includes(state);
+  const failure = isWorkedOn ? failureOf(host, seen) : undefined;
+  if (failure !== undefined) return failure;
+  const reason = isWorkedOn ? host.status.error?.reason : undefined;
+  return { state: (state && PHASES[state]) ?? 'pending', ...seen, ...(reason !== undefined && { reason }) };
 }
 
 /** What a machine is while its host is in this state; pending in all others. After a move the status is lost, and found again. */
@@ -41,7 +44,7 @@ const PHASES: Partial<Record<HostState, 'running' | 'stopped'>> = {
   Quarantined: 'stopped',
 };
 
-const WORKED_ON: readonly HostState[] = ['Claimed', 'Bootstrapping'];
+const WORKED_ON: readonly HostState[] = ['Claimed', 'Preparing', 'Bootstrapping'];
 
 function failureOf(
   { name, status: { error } }: HeldHost,

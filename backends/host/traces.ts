@@ -138,3 +138,16 @@ export const HOSTS_MARKER = '# added by ts-provider';
 
 /** In the first lines of a haproxy.cfg that is ours. */
 export const HAPROXY_MARKER = '# Managed by ts-provider';
+
+/** In the first line of a keepalived.conf that is ours; the address that is shared follows it. */
+export const KEEPALIVED_MARKER = '# Managed by ts-provider for';
+
+/** The file that every distribution's keepalived reads. */
+export const KEEPALIVED_CONFIG = '/etc/keepalived/keepalived.conf';
+
+/** Prints the address that the host shares with others of its control plane; nothing where it shares none. */
+export const SHARED_ADDRESS = String.raw`
+shared_address() {
+  sed -n '1s/^${KEEPALIVED_MARKER} \([0-9.]*\):.*/\1/p' ${KEEPALIVED_CONFIG} 2>/dev/null
+}
+`;

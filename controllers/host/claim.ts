@@ -2,7 +2,12 @@
 // Who has a host (invariant 3). The machine backend and the TSCluster controller claim; only this controller makes a host free.
 import { isDeepStrictEqual } from 'node:util';
 import { TSHostKind } from '../../api/kinds.ts';
-import { TSHOST_FINALIZER } from '../../api/labels.ts';
+import {
+  APPROVE_REPAIR_ANNOTATION,
+  HOLD_KUBELET_ANNOTATION,
+  REBOOT_ANNOTATION,
+  TSHOST_FINALIZER,
+} from '../../api/labels.ts';
 import { hostProviderID } from '../../api/provider-id.ts';
 import type { HostClaim, TSHost } from '../../api/tshost.ts';
 import type { HostOwner } from '../../backends/host-driver.ts';
@@ -50,28 +55,33 @@ export function claimantOf(claim: HostClaim): string {
 
 /**
  * To be called before every act on a host: the API server still says what our copy says of who has it, and nobody has put it into
- * maintenance. Else throws the conflict that ends the pass; the watch then brings what is new. Reads past the cache.
+ * maintenance. Answers what the API server has; else throws the conflict that ends the pass, and the watch then brings what is new.
  */
 export async function confirmClaim(
   ctx: Ctx,
   { object }: { readonly object: TSHost },
   { client }: { readonly client: Client },
-): Promise<void> {
+): Promise<TSHost> {
   const now = await client.get(TSHostKind, nameOf(object), ctx.signal);
   if (now === undefined || !isDeepStrictEqual(decisive(now), decisive(object))) {
     const message = `TSHost ${keyOf(nameOf(object))} changed before anything was done on the host`;
     throw new ApiError(409, 'Conflict', message);
   }
+  return now;
 }
 
 function decisive({ metadata, spec }: TSHost): unknown[] {
   return [metadata.uid, spec.claim, spec.maintenance === true];
 }
 
+/** What was asked for the machine on a host must not hit the next one. */
+const ASKED_FOR_MACHINE = [APPROVE_REPAIR_ANNOTATION, REBOOT_ANNOTATION, HOLD_KUBELET_ANNOTATION];
+
 /** Makes our copy free and lets go of it; the pass's own write stores that. The generation stays, so that no claim has two meanings. */
 export function freeClaim({ object }: { readonly object: TSHost }): void {
   const claim = claimOf(object);
   removeFinalizer(object, TSHOST_FINALIZER);
+  for (const name of ASKED_FOR_MACHINE) delete object.metadata.annotations?.[name];
   if (claim === undefined) return;
   const previous = claim.for === 'Machine' ? instanceOf(claim) : claim.previous;
   object.spec.claim = { generation: claim.generation, ...(previous !== undefined && { previous }) };

@@ -4,8 +4,10 @@ import { Reason } from '../../api/conditions.ts';
 import { FORCE_RELEASE_ANNOTATION } from '../../api/labels.ts';
 import type { HostClaim, TSHost } from '../../api/tshost.ts';
 import type { HostOwner, HostReport } from '../../backends/host-driver.ts';
+import { isDeleting } from '../../contract/served.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import { claimantOf, claimOf, freeClaim, ownerOf, providerIDOf } from './claim.ts';
+import type { ClaimingMachine } from './machine.ts';
 import { probeHost } from './probe.ts';
 import type { HostDeps, HostScope, Transition } from './scope.ts';
 
@@ -29,6 +31,15 @@ export function takeBack(ctx: Ctx, scope: HostScope, claim: HostClaim): Transiti
 /** The host itself says that this very claim has begun on it. */
 export function saysOwner({ owner }: HostReport, { token, generation }: HostOwner): boolean {
   return owner?.token === token && owner.generation === generation;
+}
+
+/** Nobody has taken back what the host was claimed for, and nobody wants it to be left alone. */
+export function mayBegin(
+  { object: host }: HostScope,
+  { agreement, object, machine, paused }: ClaimingMachine,
+): boolean {
+  const isWanted = agreement === 'agreed' && object !== undefined && !isDeleting(object);
+  return isWanted && machine !== undefined && paused === '' && host.spec.maintenance !== true;
 }
 
 /** What no host names: one that names nobody takes what is asked for in this name. */

@@ -10,6 +10,7 @@ import { errorMessage } from '../../runtime/errors.ts';
 import type { Condition } from '../../runtime/object.ts';
 import { claimantOf, claimOf } from './claim.ts';
 import { hostKeyVerdict } from './host-keys.ts';
+import type { Transition } from './scope.ts';
 import { type ContactResult, LOGIN_REASONS, type Step } from './status.ts';
 
 /** The conditions that this controller owns; it sets every one of them on every pass. */
@@ -17,6 +18,7 @@ export const HOST_CONDITIONS = [
   ConditionType.Ready,
   ConditionType.Reachable,
   ConditionType.HostKeyVerified,
+  ConditionType.Prepared,
   ConditionType.Paused,
 ] as const;
 
@@ -27,15 +29,19 @@ export function hostConditions(
   at: { readonly contact: ContactResult; readonly now: Date },
 ): Condition[] {
   const reachable = reachableVerdict(object, at.contact);
+  const prepared = preparedVerdict(object, step);
   const verdicts: [string, Verdict][] = [
     [ConditionType.Ready, readyVerdict(object, step, reachable)],
     [ConditionType.Reachable, reachable],
     [ConditionType.HostKeyVerified, hostKeyVerdict(object)],
+    ...(prepared === undefined ? [] : [[ConditionType.Prepared, prepared] satisfies [string, Verdict]]),
     [ConditionType.Paused, { status: 'False', reason: Reason.NotPaused, message: '' }],
   ];
   return verdicts.reduce<Condition[]>(
     (conditions, [type, verdict]) => setCondition(conditions, { type, ...verdict }, at.now),
-    [...(object.status?.conditions ?? [])],
+    (object.status?.conditions ?? []).filter(
+      ({ type }) => type !== ConditionType.Prepared || prepared !== undefined,
+    ),
   );
 }
 
@@ -72,7 +78,7 @@ function stateVerdict(
   object: TSHost,
   to: { readonly state: HostState; readonly reason?: string; readonly message?: string },
 ): Verdict {
-  const isReady = to.state === 'Available' || to.state === 'Provisioned';
+  const isReady = to.state === 'Available' || (to.state === 'Provisioned' && to.reason !== Reason.Rebooting);
   const claim = claimOf(object);
   const claimant = claim === undefined ? '' : claimantOf(claim);
   return {
@@ -87,6 +93,22 @@ function failureVerdict(object: TSHost, error: unknown): Verdict {
   const before = getCondition(object.status?.conditions, ConditionType.Ready);
   if (before !== undefined) return { status: before.status, ...pick(before) };
   return { status: 'Unknown', reason: Reason.Retrying, message: errorMessage(error) };
+}
+
+/** Only of a host that was prepared, or is being: on others there is nothing to say. */
+function preparedVerdict(object: TSHost, step: Step): Verdict | undefined {
+  const { state, preparation, conditions, error } = object.status ?? {};
+  if (state === 'Preparing')
+    return error === undefined
+      ? { status: 'False', reason: Reason.Preparing, message: '' }
+      : { status: 'False', ...pick(error) };
+  const to: Partial<Transition> = 'transition' in step ? step.transition : {};
+  if (to.prepared !== undefined) return to.prepared;
+  if (preparation === undefined) return undefined;
+  const before = getCondition(conditions, ConditionType.Prepared);
+  const isToldAlready = state === 'Provisioned' && before !== undefined && !('prepared' in to);
+  if (isToldAlready) return { status: before.status, ...pick(before) };
+  return { status: 'True', reason: Reason.Prepared, message: `For Kubernetes ${preparation.version}` };
 }
 
 function reachableVerdict({ status = {} }: TSHost, contact: ContactResult): Verdict {

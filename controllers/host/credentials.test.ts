@@ -6,6 +6,7 @@ import type { TerminalError } from '../../runtime/errors.ts';
 import { HostWorld } from '../../test/host-world.ts';
 import { accessOf } from './access.ts';
 import { createCredentialsReader, type CredentialsReader } from './credentials.ts';
+import { createSecretReader } from './secrets.ts';
 
 let world: HostWorld;
 let reader: CredentialsReader;
@@ -21,7 +22,7 @@ beforeEach(() => {
       return client.get(kind, name);
     },
   };
-  reader = createCredentialsReader({ client: counting, clock: world.clock });
+  reader = createCredentialsReader(createSecretReader({ client: counting, clock: world.clock }));
 });
 
 const access = (name = 'h1') => accessOf(world.ctx(), world.host(name)!, reader);

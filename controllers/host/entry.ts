@@ -10,7 +10,7 @@ import { probeHost } from './probe.ts';
 import type { HostDeps, HostScope } from './scope.ts';
 
 /** States that nobody's host cannot be in. */
-const OF_CLAIMED: readonly HostState[] = ['Claimed', 'Bootstrapping', 'Provisioned'];
+const OF_CLAIMED: readonly HostState[] = ['Claimed', 'Preparing', 'Bootstrapping', 'Provisioned'];
 
 /** States that a claim ends without a word of ours. */
 const OF_FREE: readonly HostState[] = ['Registering', 'Quarantined'];

@@ -17,6 +17,15 @@ export function cleanJobID(claim: HostClaim | undefined, attempt: number): strin
   return `clean-${claim?.generation ?? 0}-${attempt}`;
 }
 
+/** Name of a job that prepares the host, or repairs what was prepared: another content, and another try, is another job. */
+export function preparationJobID(
+  kind: 'prepare' | 'repair',
+  { generation }: HostClaim,
+  { attempt, hash }: { readonly attempt: number; readonly hash: string },
+): string {
+  return `${kind}-${generation}-${attempt}-${hash.slice(0, 8)}`;
+}
+
 /** Writes down what is about to be done. It is on the API server before the host is touched. */
 export function planOperation(
   { object }: HostScope,

@@ -33,6 +33,17 @@ export function patchDifference(software: HostSoftware, version: string | undefi
     : `The host has ${there} where the Machine asks for ${version}; the minor is the same`;
 }
 
+/** What is there instead of exactly `version`, on a host that was prepared for it; '' when nothing is. */
+export function notExactly(software: HostSoftware, version: string): string {
+  const wrong = (['kubeadm', 'kubelet'] as const).filter(
+    (name) => withoutBuild(software[name]) !== withoutBuild(version),
+  );
+  const there = wrong.map((name) => `${name} ${software[name] ?? 'is missing'}`).join(' and ');
+  return there === ''
+    ? ''
+    : `The host was prepared for ${version}, and has ${there}: somebody has changed it, or a program of another place is found first; take it away, or delete the Machine to have another host taken`;
+}
+
 /** `1.36` of `v1.36.3`. */
 function minorOf(version: string | undefined): string | undefined {
   return /^v?(\d+\.\d+)\./.exec(version ?? '')?.[1];

@@ -3,7 +3,7 @@
 import { Reason } from '../../api/conditions.ts';
 import { CLEAN_ANNOTATION } from '../../api/labels.ts';
 import type { TSHost, TSHostStatus } from '../../api/tshost.ts';
-import type { HostReport, Occupant } from '../../backends/host-driver.ts';
+import type { Drift, HostReport, Occupant } from '../../backends/host-driver.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import { pinKeys } from './host-keys.ts';
 import type { HostDeps, HostScope, Transition } from './scope.ts';
@@ -54,8 +54,24 @@ export function dirtyError(
   };
 }
 
-function recordFacts(status: TSHostStatus, { facts }: HostReport): void {
+/** One that never came to its end is none. */
+function recordPreparation(status: TSHostStatus, { preparation }: HostReport): void {
+  delete status.preparation;
+  if (preparation === undefined || preparation.version === '') return;
+  const { hash, version, drifted } = preparation;
+  const drift = [...new Set(drifted.map(driftLine))].toSorted().slice(0, MAX_OCCUPANTS);
+  status.preparation = { hash, version, ...(drift.length > 0 && { drift }) };
+}
+
+/** As status.preparation.drift has it. */
+export function driftLine({ step, impact, path }: Drift): string {
+  return `${step} (${impact}): ${path}`.slice(0, MAX_OCCUPANT_LENGTH);
+}
+
+function recordFacts(status: TSHostStatus, report: HostReport): void {
+  const { facts } = report;
   const { hostname, hardware, operatingSystem, software, bootID } = facts;
+  recordPreparation(status, report);
   Object.assign(status, { hostname, hardware, operatingSystem, software, bootID });
   const seconds = Math.round(facts.clockSkewSeconds);
   if (Math.abs(seconds) < SKEW_SECONDS) delete status.clockSkewSeconds;

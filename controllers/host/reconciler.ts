@@ -28,12 +28,13 @@ import { forceRelease } from './force-release.ts';
 import { registerHostMetrics } from './metrics.ts';
 import { createProbeSchedule, PROBE_INTERVAL_MS, type ProbeSchedule } from './schedule.ts';
 import type { HostDeps, HostScope, Transition } from './scope.ts';
+import { createSecretReader } from './secrets.ts';
 import { HANDLERS } from './states/table.ts';
 import { LOGIN_REASONS, recordStep, type Step } from './status.ts';
 import { newEvents, type Told, toldOf } from './told.ts';
 import { createTurns } from './turn.ts';
 
-export interface HostControllerDeps extends Omit<HostDeps, 'turns'> {
+export interface HostControllerDeps extends Omit<HostDeps, 'turns' | 'secrets'> {
   readonly clock: Clock;
   readonly metrics?: Metrics | undefined;
   /** `--watch-filter` (GEN-15). */
@@ -70,7 +71,8 @@ interface Pass {
 export function hostReconciler(deps: HostControllerDeps): Reconcile {
   const schedule = createProbeSchedule(deps.clock);
   const contacts = createContacts(deps.driver, schedule);
-  const memory: Memory = { schedule, contacts, credentials: createCredentialsReader(deps) };
+  const secrets = createSecretReader(deps);
+  const memory: Memory = { schedule, contacts, credentials: createCredentialsReader(secrets) };
   const turns = createTurns();
   if (deps.metrics !== undefined) registerHostMetrics(deps.metrics, deps.cache);
 
@@ -92,7 +94,7 @@ export function hostReconciler(deps: HostControllerDeps): Reconcile {
     }
     const forced = await forceRelease(ctx, object, deps);
     if (forced !== undefined) return recordForced(ctx, pass, deps, forced);
-    return drive(ctx, pass, { ...deps, turns, driver: pass.contact.driver }, memory);
+    return drive(ctx, pass, { ...deps, turns, secrets, driver: pass.contact.driver }, memory);
   };
 }
 

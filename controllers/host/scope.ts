@@ -2,10 +2,12 @@
 import type { HostState } from '../../api/tshost-status.ts';
 import type { TSHost } from '../../api/tshost.ts';
 import type { HostAccess, HostDriver, HostReport } from '../../backends/host-driver.ts';
+import type { Verdict } from '../../contract/ready-summary.ts';
 import type { Client } from '../../runtime/client.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import type { EventRecorder } from '../../runtime/events.ts';
 import type { Cache } from '../../runtime/informer.ts';
+import type { SecretReader } from './secrets.ts';
 import type { Turns } from './turn.ts';
 
 /** What every handler may use. */
@@ -18,6 +20,8 @@ export interface HostDeps {
   readonly cleaningPerPool: number;
   /** Whose turn it is; one for the whole controller: `createTurns()`. */
   readonly turns: Turns;
+  /** One for the whole controller. */
+  readonly secrets: SecretReader;
 }
 
 /** What one reconcile of a TSHost works on. */
@@ -41,6 +45,8 @@ export interface Transition {
   readonly message?: string;
   /** Reason of the condition Ready while nothing is wrong, such as WaitingForTurn; absent: the state's own. */
   readonly reason?: string;
+  /** The condition Prepared. Absent: as it was; `undefined`: as status.preparation says. */
+  readonly prepared?: Verdict | undefined;
   /** What is wrong, for status.error; absent clears it. */
   readonly error?: { readonly reason: string; readonly message: string };
 }

@@ -7,6 +7,7 @@ import { toMetaTime } from '../../runtime/conditions.ts';
 import { errorMessage, TerminalError } from '../../runtime/errors.ts';
 import { claimOf } from './claim.ts';
 import { type Contact, UNREACHABLE_AFTER } from './contact.ts';
+import { isToReboot } from './reboot.ts';
 import { withRunbook } from './runbook.ts';
 import type { Transition } from './scope.ts';
 
@@ -26,7 +27,7 @@ export const LOGIN_REASONS: readonly string[] = [
   Reason.SudoRefused,
 ];
 
-/** States in which nothing runs on the host by itself. */
+/** States in which nothing runs on the host by itself, but for a repair of what is in use. */
 const WITHOUT_OPERATION: readonly HostState[] = [
   'Registering',
   'Available',
@@ -48,8 +49,10 @@ export function recordStep(object: TSHost, step: Step, at: { contact: ContactRes
 
 function recordTransition(object: TSHost, status: TSHostStatus, to: Transition, now: Date): void {
   status.state = to.state;
-  if (WITHOUT_OPERATION.includes(to.state)) delete status.operation;
+  const isRepair = to.state === 'Provisioned' && status.operation?.kind === 'Repair';
+  if (WITHOUT_OPERATION.includes(to.state) && !isRepair) delete status.operation;
   if (claimOf(object)?.for !== 'LoadBalancer') delete status.loadBalancer;
+  if (claimOf(object)?.for !== 'Machine') delete status.virtualIP;
   setError(status, to.error, now);
 }
 
@@ -63,9 +66,12 @@ function setError(status: TSHostStatus, error: Omit<HostError, 'since'> | undefi
 }
 
 /** Unreachable ends with an answer, not with a restart of ours. */
-function operationalStatus({ spec, status }: TSHost, contact: ContactResult): OperationalStatus {
+function operationalStatus(object: TSHost, contact: ContactResult): OperationalStatus {
+  const { spec, status } = object;
   if (spec.maintenance === true) return 'Maintenance';
   if (contact.outcome === 'answered') return 'OK';
-  const isLost = contact.failures() >= UNREACHABLE_AFTER || status?.operationalStatus === 'Unreachable';
+  if (status?.operationalStatus === 'Unreachable') return 'Unreachable';
+  // One that reboots does not answer for a while: whoever has asked for it waits.
+  const isLost = contact.failures() >= UNREACHABLE_AFTER && !isToReboot(object);
   return isLost ? 'Unreachable' : 'OK';
 }

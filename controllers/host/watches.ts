@@ -4,9 +4,12 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Cluster } from '../../api/cluster-api.ts';
 import { ClusterKind, TSClusterKind, TSHostKind, TSMachineKind } from '../../api/kinds.ts';
 import {
+  APPROVE_REPAIR_ANNOTATION,
   CLEAN_ANNOTATION,
   FORCE_RELEASE_ANNOTATION,
+  HOLD_KUBELET_ANNOTATION,
   PAUSED_ANNOTATION,
+  REBOOT_ANNOTATION,
   TSHOST_FINALIZER,
 } from '../../api/labels.ts';
 import { parseProviderID } from '../../api/provider-id.ts';
@@ -20,6 +23,7 @@ import { hasFinalizer } from '../../runtime/finalizers.ts';
 import type { Cache, InformerEvent } from '../../runtime/informer.ts';
 import { keyOf, nameOf, type ObjectName } from '../../runtime/object.ts';
 import { claimOf } from './claim.ts';
+import { sharersOf } from './virtual-ip.ts';
 
 /** Index over TSHosts: `namespace/name` of the TSMachine that the claim names. */
 export const CLAIM_INDEX = 'claim';
@@ -45,20 +49,40 @@ export function hostWatches(cache: Cache): readonly WatchMapping[] {
 
 function hostEvent(cache: Cache, event: InformerEvent<TSHost>): readonly ObjectName[] {
   const { object } = event;
-  if (event.type !== 'update') return [nameOf(object), ...balancersOf(cache, object)];
+  if (event.type !== 'update')
+    return [nameOf(object), ...balancersOf(cache, object), ...sharersWith(cache, object)];
   const { previous } = event;
   const own = isNews(previous, object) || wasTaken(previous, object) ? [nameOf(object)] : [];
   if (isDeepStrictEqual(asMember(previous), asMember(object))) return own;
-  return [...own, ...balancersOf(cache, object), ...balancersOf(cache, previous)];
+  return [
+    ...own,
+    ...balancersOf(cache, object),
+    ...balancersOf(cache, previous),
+    ...sharersWith(cache, object),
+    ...sharersWith(cache, previous),
+  ];
 }
+
+/** Taken off by us when it is done. */
+const ANSWERED = [
+  APPROVE_REPAIR_ANNOTATION,
+  CLEAN_ANNOTATION,
+  FORCE_RELEASE_ANNOTATION,
+  REBOOT_ANNOTATION,
+  HOLD_KUBELET_ANNOTATION,
+];
 
 /** Somebody else changed what we act on. Left out is what this controller writes outside of status. */
 function isNews(previous: TSHost, object: TSHost): boolean {
   const [before, after] = [asked(previous), asked(object)];
   // Only we make a host free, and answer annotations by taking them off.
   if (after.claim === undefined) delete before.claim;
-  for (const annotation of [CLEAN_ANNOTATION, FORCE_RELEASE_ANNOTATION]) {
+  for (const annotation of ANSWERED) {
     if (after.annotations[annotation] === undefined) delete before.annotations[annotation];
+  }
+  if (after.annotations[HOLD_KUBELET_ANNOTATION] === 'held') {
+    delete before.annotations[HOLD_KUBELET_ANNOTATION];
+    delete after.annotations[HOLD_KUBELET_ANNOTATION];
   }
   // Keys that were seen first come from us as well.
   const { ssh } = before.spec;
@@ -85,9 +109,10 @@ function wasTaken(previous: TSHost, object: TSHost): boolean {
   );
 }
 
-/** What a load balancer serves follows from these. */
+/** What a load balancer serves follows from these, and what is told to hosts that share an address. */
 function asMember({ metadata, spec, status }: TSHost): unknown[] {
-  return [metadata.deletionTimestamp, spec.claim, spec.ssh.address, status?.state, status?.hardware?.nics];
+  const { state, hardware, virtualIP } = status ?? {};
+  return [metadata.deletionTimestamp, spec.claim, spec.ssh.address, state, hardware?.nics, virtualIP?.peers];
 }
 
 /** The hosts that balance the control plane which the machine on this host is part of. */
@@ -103,6 +128,22 @@ function balancersOfMachine(cache: Cache, machine: TSMachine): readonly ObjectNa
     : [];
 }
 
+/** The other hosts of the control plane, when it shares an address. */
+function sharersWith(cache: Cache, host: TSHost): readonly ObjectName[] {
+  const machine = host.spec.claim?.machine;
+  const object = machine && cache.peek(TSMachineKind, machine);
+  if (object === undefined) return [];
+  return sharersOfMachine(cache, object).filter(({ name }) => name !== host.metadata.name);
+}
+
+function sharersOfMachine(cache: Cache, machine: TSMachine): readonly ObjectName[] {
+  if (!isControlPlane(machine, ownerMachine(cache, machine))) return [];
+  return byCluster(machine)
+    .flatMap((key) => cache.byIndex<TSCluster>(TSClusterKind, CLUSTER_INDEX, key))
+    .flatMap((tsCluster) => sharersOf(cache, tsCluster))
+    .map(nameOf);
+}
+
 /** `cluster` is `namespace/name` of the Cluster. */
 function balancers(cache: Cache, cluster: string): readonly ObjectName[] {
   return cache
@@ -115,7 +156,12 @@ function balancers(cache: Cache, cluster: string): readonly ObjectName[] {
 function machineEvent(cache: Cache, event: InformerEvent<TSMachine>): readonly ObjectName[] {
   const { object } = event;
   const isSame = event.type === 'update' && isDeepStrictEqual(identity(event.previous), identity(object));
-  return isSame ? [] : [...hostsOfMachine(cache, object), ...balancersOfMachine(cache, object)];
+  if (isSame) return [];
+  return [
+    ...hostsOfMachine(cache, object),
+    ...balancersOfMachine(cache, object),
+    ...sharersOfMachine(cache, object),
+  ];
 }
 
 function identity({ metadata, spec }: TSMachine): unknown[] {
@@ -144,9 +190,10 @@ function awaited({ metadata, spec }: Cluster): unknown[] {
   return [metadata.deletionTimestamp, spec?.paused];
 }
 
-/** The port that its load balancer listens on. */
+/** The port that its load balancer listens on, the address that its hosts share. */
 function tsClusterEvent(cache: Cache, event: InformerEvent<TSCluster>): readonly ObjectName[] {
   const { object } = event;
   if (event.type === 'update' && isDeepStrictEqual(event.previous.spec, object.spec)) return [];
-  return cache.byIndex(TSHostKind, BALANCER_INDEX, keyOf(nameOf(object))).map(nameOf);
+  const balancing = cache.byIndex(TSHostKind, BALANCER_INDEX, keyOf(nameOf(object)));
+  return [...balancing, ...sharersOf(cache, object)].map(nameOf);
 }

@@ -79,7 +79,11 @@ function observedVerdict(scope: MachineScope): Verdict {
     case 'failed':
       return { status: 'False', reason: instance.reason ?? Reason.InstanceFailed, message: instance.message };
     case 'pending':
-      return { status: 'False', reason: Reason.InstancePending, message: instance.message };
+      return {
+        status: 'False',
+        reason: instance.reason ?? Reason.InstancePending,
+        message: instance.message,
+      };
     case 'absent':
       return missingVerdict(scope);
     case undefined:

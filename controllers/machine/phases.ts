@@ -163,7 +163,7 @@ function reportInstance(scope: MachineScope): Step {
   };
   // Of other states a change is told by the backend's change feed; there is nothing to hurry for.
   return instance.state === 'pending'
-    ? hold(Reason.InstancePending, instance.message, instance.pollMs ?? POLL_MS)
+    ? hold(instance.reason ?? Reason.InstancePending, instance.message, instance.pollMs ?? POLL_MS)
     : next();
 }
 

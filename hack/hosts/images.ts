@@ -3,19 +3,16 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { arch } from 'node:os';
 import { join } from 'node:path';
-import type { Stack } from '../stack/build.ts';
 import { goBuild } from '../stack/go.ts';
-import type { HostSoftware } from '../stack/host-software.ts';
 import { runProgram } from '../stack/process.ts';
 import type { ImageContent } from './oci-archive.ts';
 
 /** A web server on :8080 that says its host name; `/echo env`, `/echo get URL` and `/echo lookup NAME` for `kubectl exec`. */
 export const ECHO_IMAGE = 'ts-provider.test/echo:1';
 
-/** `registry.k8s.io/kube-apiserver:v1.36.3` and its like, in kubeadm's order. */
-export async function kubeadmImages(stack: Stack): Promise<string[]> {
-  const version = ['--kubernetes-version', stack.versions.kubernetes];
-  const answer = await runProgram(stack.binaries.kubeadm, ['config', 'images', 'list', ...version]);
+/** `registry.k8s.io/kube-apiserver:v1.36.3` and its like, in the order of that kubeadm. */
+export async function kubeadmImages(kubeadm: string, version: string): Promise<string[]> {
+  const answer = await runProgram(kubeadm, ['config', 'images', 'list', '--kubernetes-version', version]);
   return answer.trim().split('\n');
 }
 
@@ -26,9 +23,13 @@ export function pauseImage(names: readonly string[]): string {
   return name;
 }
 
+/** What a control plane runs besides the kubelet, and what any Node does. */
+type ImageProgram =
+  'kube-apiserver' | 'kube-controller-manager' | 'kube-scheduler' | 'kube-proxy' | 'etcd' | 'coredns';
+
 export interface ImageParts {
-  readonly stack: Stack;
-  readonly software: HostSoftware;
+  /** Path of each program; all of them are static. */
+  readonly programs: Readonly<Record<ImageProgram, string>>;
   /** Folder of a Debian root: kube-proxy's image takes iptables and nft from it. */
   readonly debian: string;
   /** As {@link kubeadmImages} gives them. */
@@ -39,21 +40,18 @@ export interface ImageParts {
 
 /** What each image is made of. */
 export async function imageContents(parts: ImageParts): Promise<ImageContent[]> {
-  const programs = await buildPrograms(parts.dir);
-  const { binaries } = parts.stack;
+  const small = await buildPrograms(parts.dir);
   const at = (path: string, source: string) => ({ files: { [path]: source }, entrypoint: [path] });
+  const component = (name: ImageProgram) => at(`/usr/local/bin/${name}`, parts.programs[name]);
   const contents: Record<string, Omit<ImageContent, 'name'>> = {
-    'kube-apiserver': at('/usr/local/bin/kube-apiserver', binaries['kube-apiserver']),
-    'kube-controller-manager': at(
-      '/usr/local/bin/kube-controller-manager',
-      binaries['kube-controller-manager'],
-    ),
-    'kube-scheduler': at('/usr/local/bin/kube-scheduler', binaries['kube-scheduler']),
-    etcd: at('/usr/local/bin/etcd', binaries.etcd),
-    coredns: at('/coredns', parts.software.binaries.coredns),
-    pause: at('/pause', programs.pause),
-    echo: at('/echo', programs.echo),
-    'kube-proxy': await proxyContent(parts.debian, parts.software.binaries['kube-proxy']),
+    'kube-apiserver': component('kube-apiserver'),
+    'kube-controller-manager': component('kube-controller-manager'),
+    'kube-scheduler': component('kube-scheduler'),
+    etcd: component('etcd'),
+    coredns: at('/coredns', parts.programs.coredns),
+    pause: at('/pause', small.pause),
+    echo: at('/echo', small.echo),
+    'kube-proxy': await proxyContent(parts.debian, parts.programs['kube-proxy']),
   };
   return [...parts.names, ECHO_IMAGE].map((name) => {
     const content = contents[shortName(name)];

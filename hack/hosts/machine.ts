@@ -14,8 +14,10 @@ export interface MachineOptions {
   readonly dir: string;
   /** Folders below its disk, the uppermost first; the last is a Debian root. */
   readonly layers: readonly string[];
-  /** Folder to take /var/lib/containerd from; none for a machine without containers. */
-  readonly containers: string | undefined;
+  /** Folders for containers, and what /var/lib/containerd is a copy of; without `copyOf` it is empty. */
+  readonly containers: { readonly copyOf?: string } | undefined;
+  /** Root file system whose nft sets the filters of its cable. */
+  readonly tools: string;
   /** Name of the world, for cgroups. */
   readonly world: string;
 }
@@ -67,11 +69,12 @@ const REBOOT = 133;
 
 /** Made, but not started. */
 export function createMachine(options: MachineOptions): Machine {
-  const { plug, dir, layers } = options;
+  const { plug, dir, layers, tools } = options;
   const at = (name: string) => join(dir, name);
   const names = options.containers === undefined ? [] : VOLUMES;
   for (const name of ['upper', 'work', 'root', ...names]) mkdirSync(at(name), { recursive: true });
-  if (options.containers !== undefined) cloneContainerStore(options.containers, at('containerd'));
+  const store = options.containers?.copyOf;
+  if (store !== undefined) cloneContainerStore(store, at('containerd'));
   const volumes = Object.fromEntries(names.map((name) => [`/var/lib/${name}`, at(name)]));
   const cgroup = createCgroup(options.world, plug.name);
   let server: Server | undefined;
@@ -117,8 +120,8 @@ export function createMachine(options: MachineOptions): Machine {
     async boot() {
       if (server?.running() !== true) await start();
     },
-    cut: (what) => cut(plug, what, layers.at(-1)!),
-    mend: () => mend(plug, layers.at(-1)!),
+    cut: (what) => cut(plug, what, tools),
+    mend: () => mend(plug, tools),
     async destroy() {
       await crash();
       if (isMounted(at('root'))) await runProgram('umount', [at('root')]);

@@ -12,10 +12,8 @@ export async function writePackageIndex(dir: string): Promise<void> {
     const file = join(dir, name);
     const control = await runProgram('dpkg-deb', ['--field', file]);
     const sha256 = createHash('sha256').update(readFileSync(file)).digest('hex');
-    // apt decodes the name as it would a URL, and the epoch's colon is written %3a in it.
-    const filename = `./${name.replaceAll('%', '%25')}`;
     stanzas.push(
-      `${control.trimEnd()}\nFilename: ${filename}\nSize: ${statSync(file).size}\nSHA256: ${sha256}\n`,
+      `${control.trimEnd()}\nFilename: ./${name}\nSize: ${statSync(file).size}\nSHA256: ${sha256}\n`,
     );
   }
   writeFileSync(join(dir, 'Packages'), stanzas.join('\n'));

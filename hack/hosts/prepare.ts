@@ -29,7 +29,7 @@ const PROGRAMS = join(import.meta.dirname, 'programs');
 export async function prepareHosts(say: (line: string) => void): Promise<HostParts> {
   const stack = await provideStack(say);
   const software = await buildHostSoftware(say);
-  const names = await kubeadmImages(stack);
+  const names = await kubeadmImages(stack.binaries.kubeadm, stack.versions.kubernetes);
   const cache = hostsCache();
   const debian = await debianRoot(cache, say);
   const kubernetes = await kubernetesLayer(cache, { stack, software, pause: pauseImage(names) }, say);
@@ -38,7 +38,8 @@ export async function prepareHosts(say: (line: string) => void): Promise<HostPar
     say('making the container images');
     const dir = `${root}.programs`;
     try {
-      const images = await imageContents({ stack, software, debian, names, dir });
+      const programs = { ...stack.binaries, ...software.binaries };
+      const images = await imageContents({ programs, debian, names, dir });
       await fillContainerStore({ root, images, software });
     } finally {
       rmSync(dir, { recursive: true, force: true });

@@ -21,9 +21,12 @@ import { withLock } from '../stack/lock.ts';
 import { runIsolated } from './isolation.ts';
 import { writePackageIndex } from './package-index.ts';
 
-const LAYERS = join(import.meta.dirname, 'layers');
-const MIRROR = process.env['DEBIAN_MIRROR'] ?? 'http://deb.debian.org/debian';
-const SUITE = 'bookworm';
+/** Files of ours that are laid over a root. */
+export const LAYERS = join(import.meta.dirname, 'layers');
+/** Where Debian's packages come from. */
+export const MIRROR = process.env['DEBIAN_MIRROR'] ?? 'http://deb.debian.org/debian';
+/** Debian's release, which the mirror must have. */
+export const SUITE = 'bookworm';
 
 /** What a small server has, what kubeadm looks for, and what containerd needs to run a container. */
 const PACKAGES = [
@@ -33,7 +36,7 @@ const PACKAGES = [
 ];
 
 /** In the local package repository of each host, with what they depend on: a host has no network to fetch from. */
-const INSTALLABLE = ['haproxy'];
+const INSTALLABLE = ['haproxy', 'keepalived'];
 
 /** The user with sudo, whose password each world sets. Debian has a group of that name already. */
 export const OPERATOR = 'operator';
@@ -51,7 +54,10 @@ rm -f "$1"/var/cache/apt/archives/*.deb
 chroot "$1" apt-get --quiet update >&2
 chroot "$1" apt-get --quiet --yes --no-install-recommends --download-only install $5 >&2
 mkdir -p "$1/opt/packages"
-mv "$1"/var/cache/apt/archives/*.deb "$1/opt/packages/"
+for package in "$1"/var/cache/apt/archives/*.deb; do
+  # An epoch's colon is written %3a in it, which apt does not find in a repository of files.
+  mv "$package" "$1/opt/packages/$(basename "$package" | sed 's/%3a/-/')"
+done
 chroot "$1" useradd --create-home --shell /bin/bash --gid "$6" --groups sudo "$6"
 chroot "$1" useradd --create-home --shell /usr/sbin/nologin "$7"
 rm -rf "$1"/etc/ssh/ssh_host_* "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin "$1"/var/log/*.log "$1/etc/resolv.conf" "$1/etc/hostname"

@@ -3,12 +3,19 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { bareRoot } from './bare-root.ts';
 import { removeWorldCgroups } from './cgroup.ts';
 import { WORLD_DIR } from './enter.ts';
 import { createSshKey, type Login, type SshKey, writeIdentity } from './identity.ts';
-import { createMachine, type ExecOptions, type ExecResult, type Machine } from './machine.ts';
+import {
+  createMachine,
+  type ExecOptions,
+  type ExecResult,
+  type Machine,
+  type MachineOptions,
+} from './machine.ts';
 import { addressOf, createBridge, hideFromWorld, type Plug, removeBridge, showToWorld } from './network.ts';
-import { type HostParts, prepareHosts } from './prepare.ts';
+import { type HostParts, hostsCache, prepareHosts } from './prepare.ts';
 import { JUMP, OPERATOR } from './rootfs.ts';
 import { compareSnapshots, takeSnapshot } from './traces.ts';
 
@@ -65,7 +72,11 @@ export interface HostWorldOptions {
   readonly behindBastion?: readonly string[];
   /** Hosts without containerd, kubelet and kubeadm; default none. */
   readonly plain?: readonly string[];
+  /** Hosts with an SSH server and nothing else; default none. */
+  readonly bare?: readonly string[];
 }
+
+type Kind = 'prepared' | 'plain' | 'bare';
 
 const SSH_PORT = 22;
 /** Addresses end in 10 for the bastion, then 11, 12, ... */
@@ -97,26 +108,29 @@ interface Building {
 }
 
 async function build({ dir, parts, owned, options }: Building): Promise<Omit<HostWorld, 'close'>> {
-  const { count = 6, behindBastion = ['host-5', 'host-6'], plain = [] } = options;
+  const { count = 6, behindBastion = ['host-5', 'host-6'], plain = [], bare = [] } = options;
+  const disks = await disksOf(parts, bare.length > 0);
   const keys = { root: createSshKey(), operator: createSshKey(), jump: createSshKey() };
   const sudoPassword = randomBytes(12).toString('base64url');
   const logins: Login[] = [
     { user: 'root', publicKey: keys.root.publicKey },
     { user: OPERATOR, publicKey: keys.operator.publicKey, password: sudoPassword },
   ];
-  const add = async (plug: Plug, what: { plain: boolean; logins: readonly Login[] }) => {
-    const made = await addMachine({ dir, parts, plug, ...what });
+  const add = async (plug: Plug, what: { kind: Kind; logins: readonly Login[] }) => {
+    const { kind, logins } = what;
+    const made = await addMachine({ dir, tools: parts.debian, plug, logins, disk: disks[kind] });
     owned.push(() => made.machine.destroy());
     return made;
   };
   owned.push(removeBridge);
   await createBridge();
   const jump = [{ user: JUMP, publicKey: keys.jump.publicKey }];
-  const bastion = await add({ name: 'bastion', number: FIRST_NUMBER }, { plain: true, logins: jump });
+  const bastion = await add({ name: 'bastion', number: FIRST_NUMBER }, { kind: 'plain', logins: jump });
   const made: Made[] = [];
   for (let number = 1; number <= count; number++) {
     const plug = { name: `host-${number}`, number: FIRST_NUMBER + number };
-    made.push(await add(plug, { plain: plain.includes(plug.name), logins }));
+    const kind = bare.includes(plug.name) ? 'bare' : plain.includes(plug.name) ? 'plain' : 'prepared';
+    made.push(await add(plug, { kind, logins }));
   }
   await Promise.all([bastion, ...made].map(({ machine }) => machine.boot()));
   for (const { machine } of made.filter(({ machine }) => behindBastion.includes(machine.plug.name))) {
@@ -142,6 +156,20 @@ function worldDir(): string {
   return dir;
 }
 
+/** What a machine has on its disk before it is anybody's. */
+type Disk = Pick<MachineOptions, 'layers' | 'containers'>;
+
+async function disksOf(parts: HostParts, hasBare: boolean): Promise<Readonly<Record<Kind, Disk>>> {
+  const { debian, kubernetes, containers } = parts;
+  const plain = { layers: [debian], containers: undefined };
+  const bare = hasBare ? [(await bareRoot(hostsCache(), () => undefined)).root] : [];
+  return {
+    plain,
+    prepared: { layers: [kubernetes, debian], containers: { copyOf: containers } },
+    bare: { layers: bare, containers: {} },
+  };
+}
+
 interface Made {
   readonly machine: Machine;
   readonly hostKey: SshKey;
@@ -149,22 +177,22 @@ interface Made {
 
 async function addMachine(options: {
   dir: string;
-  parts: HostParts;
+  tools: string;
   plug: Plug;
-  plain: boolean;
+  disk: Disk;
   logins: readonly Login[];
 }): Promise<Made> {
-  const { dir, parts, plug, plain, logins } = options;
+  const { dir, tools, plug, disk, logins } = options;
   const machine = createMachine({
     plug,
     dir: join(dir, plug.name),
-    layers: plain ? [parts.debian] : [parts.kubernetes, parts.debian],
-    containers: plain ? undefined : parts.containers,
+    ...disk,
+    tools,
     world: basename(dir),
   });
   const hostKey = createSshKey();
   const identity = { name: plug.name, address: addressOf(plug), hostKey, logins };
-  await writeIdentity(machine.upperDir, parts.debian, identity);
+  await writeIdentity(machine.upperDir, disk.layers.at(-1)!, identity);
   return { machine, hostKey };
 }
 

@@ -3,6 +3,13 @@
 /** At least and at most, in milliseconds; every time is drawn anew. */
 export type Range = readonly [least: number, most: number];
 
+/** A step that fails. */
+export interface StepFailure {
+  readonly stage: string;
+  readonly exitCode: number;
+  readonly log: string;
+}
+
 /** How a simulated host behaves. Takes effect at once, also for connections that are open. */
 export interface Behaviour {
   /** `refuses`: nothing listens. `hangs`: connections are taken, and nothing is ever said on them. */
@@ -14,14 +21,12 @@ export interface Behaviour {
   readonly latencyMs: Range;
   /** How likely a script's connection breaks, 0 to 1: half the time before its effect, half behind. */
   readonly breaks: number;
+  readonly prepareMs: Range;
   readonly bootstrapMs: Range;
   readonly cleanMs: Range;
   /** The step of this stage, or the last one, fails, having written the line to the log. */
-  readonly bootstrapFailure: {
-    readonly stage: string;
-    readonly exitCode: number;
-    readonly log: string;
-  } | null;
+  readonly prepareFailure: StepFailure | null;
+  readonly bootstrapFailure: StepFailure | null;
   /** Lines of the probe that a clean-up leaves, such as `file /var/lib/etcd` or `process 4711 kubelet`. */
   readonly leftovers: readonly string[];
 }
@@ -33,8 +38,10 @@ export const HEALTHY: Behaviour = {
   scripts: 'answer',
   latencyMs: [1, 3],
   breaks: 0,
+  prepareMs: [200, 400],
   bootstrapMs: [200, 400],
   cleanMs: [200, 400],
+  prepareFailure: null,
   bootstrapFailure: null,
   leftovers: [],
 };

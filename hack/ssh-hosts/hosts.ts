@@ -12,6 +12,8 @@ export interface HostsOptions {
   readonly count: number;
   /** The version of kubeadm and kubelet on all hosts, as `v1.36.3`. */
   readonly kubernetes: string;
+  /** Hosts on which nothing was installed yet. */
+  readonly plain?: boolean;
   readonly plan?: Plan;
   /** Draws all times; default 1. */
   readonly seed?: number;
@@ -46,7 +48,8 @@ export async function startSshHosts(options: HostsOptions): Promise<SshHosts> {
     Array.from({ length: count }, async (_, index): Promise<HostAt> => {
       const name = `host-${String(index).padStart(3, '0')}`;
       const size = { cpus: 4, memoryKiB: 16 << 20, ...options.make?.(index) };
-      const make = { ...size, name, kubernetes: options.kubernetes, random: seeded(seed * 1000 + index) };
+      const kubernetes = options.plain === true ? '' : options.kubernetes;
+      const make = { ...size, name, kubernetes, random: seeded(seed * 1000 + index) };
       const host = new SimulatedHost(make, planned(plan, index));
       const sshd = await startSshd(host, clientKey);
       const { sshd: first } = host.behaviour;

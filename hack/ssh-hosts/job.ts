@@ -45,6 +45,10 @@ export class SimulatedJob {
     return (this.stoppedMs ?? nowMs) >= this.record.endsMs;
   }
 
+  hasSucceeded(nowMs: number): boolean {
+    return this.ending === null && this.isDone(nowMs);
+  }
+
   /** A runner works on it. */
   runs(nowMs: number): boolean {
     return this.stoppedMs === undefined && !this.isDone(nowMs);

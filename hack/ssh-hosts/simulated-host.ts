@@ -6,11 +6,12 @@ import { type Behaviour, type Range } from './behaviour.ts';
 import { SimulatedJob } from './job.ts';
 import { recognize, type Request } from './recognize.ts';
 import { type HostRecord, newRecord } from './record.ts';
+import { SimulatedSoftware } from './software.ts';
 
 /** What the host is made of. */
 export interface HostMake {
   readonly name: string;
-  /** The version of kubeadm and kubelet that it carries, as `v1.36.3`. */
+  /** The version of kubeadm and kubelet that it carries, as `v1.36.3`; '' for a plain host. */
   readonly kubernetes: string;
   readonly cpus: number;
   readonly memoryKiB: number;
@@ -39,14 +40,18 @@ export class SimulatedHost {
   readonly make: HostMake;
   readonly record: HostRecord;
   behaviour: Behaviour;
+  /** The kubelet does not start before a manager lets it. */
+  isKubeletHeld = false;
   private owner: string | undefined;
   private bootID: string = randomUUID();
+  private readonly software: SimulatedSoftware;
   private readonly jobs = new Map<string, SimulatedJob>();
   /** Lines of the probe about what is there besides what follows from jobs. */
   private found: readonly string[] = [];
 
   constructor(make: HostMake, behaviour: Behaviour) {
     this.make = make;
+    this.software = new SimulatedSoftware(make.kubernetes);
     this.record = newRecord(make.name);
     this.behaviour = behaviour;
   }
@@ -90,10 +95,22 @@ export class SimulatedHost {
         return this.finish();
       case 'balance':
         return said(this.foreign(request.owner) ?? this.balance(request));
+      case 'reboot':
+        return said(this.foreign(request.owner) ?? this.leaveBoot(request));
+      case 'release':
+        this.isKubeletHeld = false;
+        return said(this.foreign(request.owner) ?? 'ts-provider: released\n');
       case 'unknown':
         this.record.unknown.push(firstLine(script));
         return { exitCode: 127, stdout: '' };
     }
+  }
+
+  private leaveBoot({ fromBootID, holdKubelet }: Extract<Request, { kind: 'reboot' }>): string {
+    if (this.bootID !== fromBootID) return `ts-provider: ${this.isKubeletHeld ? 'held' : 'done'}\n`;
+    this.isKubeletHeld = holdKubelet;
+    this.reboot();
+    return 'ts-provider: asked\n';
   }
 
   private replyOfJob(request: Extract<Request, { job: string }>): string {
@@ -101,9 +118,9 @@ export class SimulatedHost {
       case 'progress':
         return this.jobs.get(request.job)?.answer(Date.now()) ?? 'none\nend of answer\n';
       case 'look':
-        return this.foreign(request.owner) ?? this.look(request.job);
+        return this.foreign(request.owner) ?? this.occupied(request) ?? this.look(request.job);
       case 'upload':
-        return this.foreign(request.owner) ?? this.upload(request);
+        return this.foreign(request.owner) ?? this.occupied(request) ?? this.upload(request);
       case 'launch':
         this.jobs.get(request.job)?.launch(Date.now());
         return 'ts-provider: started\n';
@@ -115,6 +132,11 @@ export class SimulatedHost {
     return isForeign ? `ts-provider: foreign ${this.owner}\n` : undefined;
   }
 
+  private occupied({ job, alone }: { readonly job: string; readonly alone: boolean }): string | undefined {
+    const other = [...this.jobs].find(([id, one]) => id !== job && one.runs(Date.now()));
+    return alone && other !== undefined ? `ts-provider: occupied ${other[0]}\n` : undefined;
+  }
+
   private look(id: string): string {
     const job = this.jobs.get(id);
     if (job === undefined) return 'ts-provider: absent\n';
@@ -123,24 +145,33 @@ export class SimulatedHost {
   }
 
   /** A job whose folder is there already is only started, which does nothing while it runs. */
-  private upload({ job: id, owner, plan, secrets }: Extract<Request, { kind: 'upload' }>): string {
+  private upload(request: Extract<Request, { kind: 'upload' }>): string {
+    const { job: id, owner, plan, secrets, preparation } = request;
     const begunMs = Date.now();
     const known = this.jobs.get(id);
-    if (known !== undefined) known.launch(begunMs);
-    else {
-      const isClean = owner === undefined;
-      const { bootstrapMs, cleanMs, bootstrapFailure } = this.behaviour;
-      const endsMs = begunMs + this.draw(isClean ? cleanMs : bootstrapMs);
-      const record = { id, begunMs, endsMs, launches: 1, ...(owner !== undefined && { owner }) };
-      this.record.jobs.push(record);
-      this.own(owner);
-      const ending = isClean ? null : bootstrapFailure;
-      // The first step of a clean-up ends everything else.
-      if (isClean) for (const other of this.jobs.values()) other.stop(begunMs);
-      this.jobs.set(id, new SimulatedJob({ record, plan, secrets, ending }));
-      if (!isClean) this.found = NODE;
+    if (known !== undefined) {
+      known.launch(begunMs);
+      return 'ts-provider: started\n';
     }
+    const { durationMs, ending } = this.courseOf(request);
+    const endsMs = begunMs + this.draw(durationMs);
+    const record = { id, begunMs, endsMs, launches: 1, ...(owner !== undefined && { owner }) };
+    this.record.jobs.push(record);
+    this.own(owner);
+    if (preparation !== undefined) this.software.begin(id, preparation, this.jobs);
+    // The first step of a clean-up ends everything else.
+    else if (owner === undefined) for (const other of this.jobs.values()) other.stop(begunMs);
+    else this.found = NODE;
+    this.jobs.set(id, new SimulatedJob({ record, plan, secrets, ending }));
     return 'ts-provider: started\n';
+  }
+
+  private courseOf({ owner, preparation }: Extract<Request, { kind: 'upload' }>) {
+    const { prepareMs, bootstrapMs, cleanMs, prepareFailure, bootstrapFailure } = this.behaviour;
+    if (preparation !== undefined) return { durationMs: prepareMs, ending: prepareFailure };
+    return owner === undefined
+      ? { durationMs: cleanMs, ending: null }
+      : { durationMs: bootstrapMs, ending: bootstrapFailure };
   }
 
   private own(owner: string | undefined): void {
@@ -149,8 +180,9 @@ export class SimulatedHost {
     this.record.owners.push(owner);
   }
 
-  /** What a clean-up that has ended since then has taken away. */
+  /** What jobs that have ended since then have changed. */
   private settle(): void {
+    this.software.settle(this.jobs);
     for (const [id, job] of this.jobs)
       if (id.startsWith('clean-') && job.isDone(Date.now())) this.found = this.behaviour.leftovers;
   }
@@ -159,6 +191,7 @@ export class SimulatedHost {
     const running = [...this.jobs].find(([, job]) => job.runs(Date.now()));
     if (running !== undefined) return { exitCode: 3, stdout: `running ${running[0]}\n` };
     this.jobs.clear();
+    this.software.forget();
     this.owner = undefined;
     return said('');
   }
@@ -171,7 +204,7 @@ export class SimulatedHost {
   }
 
   private probe(): string {
-    const { name, kubernetes, cpus, memoryKiB } = this.make;
+    const { name, cpus, memoryKiB } = this.make;
     const number = Number(/\d+$/.exec(name)?.[0] ?? 0) + 1;
     const state = this.owner !== undefined || this.jobs.size > 0 ? ['file /var/lib/ts-provider'] : [];
     const lines = [
@@ -188,9 +221,7 @@ export class SimulatedHost {
       'disk sda 209715200',
       `nic eth0 physical 02:00:00:00:${hex(number >> 8)}:${hex(number & 255)}`,
       `address eth0 10.20.${number >> 8}.${number & 255}/16`,
-      `version kubeadm ${kubernetes}`,
-      `version kubelet Kubernetes ${kubernetes}`,
-      'version containerd containerd github.com/containerd/containerd/v2 v2.1.4 75cb2b7',
+      ...this.software.lines(),
       ...(this.owner === undefined ? [] : [`owner ${this.owner}`]),
       ...state,
       ...this.found,

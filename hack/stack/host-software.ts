@@ -6,7 +6,17 @@ import { dirname, join } from 'node:path';
 import { cacheDir } from './build.ts';
 import { goBuild, requireGo } from './go.ts';
 import { withLock } from './lock.ts';
-import { HOST_BINARIES, HOST_VERSIONS, type HostBinaryName, VERSIONS } from './versions.ts';
+import {
+  type Binary,
+  HOST_BINARIES,
+  HOST_VERSIONS,
+  type HostBinaryName,
+  type KubernetesBinaryName,
+  PREVIOUS_BINARIES,
+  REGISTRY_BINARY,
+  SITE_VERSIONS,
+  VERSIONS,
+} from './versions.ts';
 
 export interface HostSoftware {
   /** Path of each binary; all of them are static. */
@@ -20,17 +30,47 @@ const FOLDER = import.meta.dirname;
 /** Builds what is missing, once for each version. `say` gets one line per binary. */
 export async function buildHostSoftware(say: (line: string) => void): Promise<HostSoftware> {
   const binDir = join(hostSoftwareDir(), 'bin');
+  return { binaries: await provide(HOST_BINARIES, { binDir, say, minutes: 6 }), binDir };
+}
+
+/** The Kubernetes that hosts had before: path of each binary. Built on demand, like all of this file. */
+export async function previousSoftware(
+  say: (line: string) => void,
+): Promise<Readonly<Record<KubernetesBinaryName, string>>> {
+  const binDir = join(siteDir(`kubernetes-${SITE_VERSIONS.previousKubernetes}`), 'bin');
+  return provide(PREVIOUS_BINARIES, { binDir, say, minutes: 10 });
+}
+
+/** Path of a registry of container images. */
+export async function registrySoftware(say: (line: string) => void): Promise<string> {
+  const binDir = join(siteDir(`registry-${SITE_VERSIONS.registry}`), 'bin');
+  return (await provide([REGISTRY_BINARY], { binDir, say, minutes: 2 })).registry;
+}
+
+function siteDir(what: string): string {
+  return join(dirname(cacheDir()), `hosts_${what}_${platform()}-${arch()}`);
+}
+
+interface Building {
+  readonly binDir: string;
+  readonly say: (line: string) => void;
+  /** How long all of them take on two cores. */
+  readonly minutes: number;
+}
+
+async function provide<Name extends string>(
+  binaries: readonly Binary<Name>[],
+  building: Building,
+): Promise<Record<Name, string>> {
+  const { binDir, say } = building;
   mkdirSync(binDir, { recursive: true });
-  const binaries = Object.fromEntries(HOST_BINARIES.map(({ name }) => [name, join(binDir, name)])) as Record<
-    HostBinaryName,
-    string
-  >;
-  const missing = () => HOST_BINARIES.filter(({ name }) => !existsSync(binaries[name]));
+  const pathOf = (name: Name) => join(binDir, name);
+  const missing = () => binaries.filter(({ name }) => !existsSync(pathOf(name)));
   if (missing().length > 0) {
     const waiting = (pid: number) => say(`process ${pid} is building the software of hosts: waiting for it`);
-    await withLock(`${binDir}.lock`, () => build(missing, { binDir, say }), waiting);
+    await withLock(`${binDir}.lock`, () => build(missing, building), waiting);
   }
-  return { binaries, binDir };
+  return Object.fromEntries(binaries.map(({ name }) => [name, pathOf(name)])) as Record<Name, string>;
 }
 
 /** Beside the folder of the stack; another version or platform has a folder of its own. */
@@ -45,14 +85,14 @@ export function hostSoftwareDir(env: NodeJS.ProcessEnv = process.env): string {
 }
 
 async function build(
-  missing: () => typeof HOST_BINARIES,
-  { binDir, say }: { binDir: string; say: (line: string) => void },
+  missing: () => readonly Binary<string>[],
+  { binDir, say, minutes }: Building,
 ): Promise<void> {
   const wanted = missing(); // Whoever held the lock before us may have made them.
   if (wanted.length === 0) return;
   await requireGo(FOLDER);
   for (const [index, binary] of wanted.entries()) {
-    const hint = index === 0 ? ', the first time all of them take about 6 minutes' : '';
+    const hint = index === 0 ? `, the first time all of them take about ${minutes} minutes` : '';
     say(`building ${binary.name} ${binary.version} (${index + 1} of ${wanted.length}${hint})`);
     await goBuild(binary, FOLDER, binDir);
   }

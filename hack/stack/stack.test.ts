@@ -8,7 +8,15 @@ import { hostSoftwareDir } from './host-software.ts';
 import { withLock } from './lock.ts';
 import { freePort } from './ports.ts';
 import { runProgram, startServer, waitUntil } from './process.ts';
-import { BINARIES, HOST_BINARIES, HOST_VERSIONS, VERSIONS } from './versions.ts';
+import {
+  BINARIES,
+  HOST_BINARIES,
+  HOST_VERSIONS,
+  PREVIOUS_BINARIES,
+  REGISTRY_BINARY,
+  SITE_VERSIONS,
+  VERSIONS,
+} from './versions.ts';
 
 let dir: string;
 
@@ -26,15 +34,16 @@ describe('versions', () => {
     ['cert-manager', 'github.com/cert-manager/cert-manager', VERSIONS.certManager],
     ['containerd', 'github.com/containerd/containerd/v2', HOST_VERSIONS.containerd],
     ['coredns', 'github.com/coredns/coredns', HOST_VERSIONS.coredns],
+    ['kubernetes-previous', 'k8s.io/kubernetes', SITE_VERSIONS.previousKubernetes],
+    ['registry', 'github.com/distribution/distribution/v3', SITE_VERSIONS.registry],
   ])('%s/go.mod pins %s %s', (folder, module, version) => {
     const pins = readFileSync(join(import.meta.dirname, folder, 'go.mod'), 'utf8');
     expect(pins).toMatch(new RegExp(`${module.replaceAll('.', '\\.')} ${version.replaceAll('.', '\\.')}\\b`));
   });
 
   it('every binary says its version, but etcd and CoreDNS, which know their own', () => {
-    const silent = [...BINARIES, ...HOST_BINARIES].filter(
-      ({ stamps, version }) => !Object.values(stamps).includes(version),
-    );
+    const all = [...BINARIES, ...HOST_BINARIES, ...PREVIOUS_BINARIES, REGISTRY_BINARY];
+    const silent = all.filter(({ stamps, version }) => !Object.values(stamps).includes(version));
     expect(silent.map(({ name }) => name)).toEqual(['etcd', 'coredns']);
   });
 

@@ -27,8 +27,24 @@ export const HOST_VERSIONS = {
   coredns: 'v1.14.2',
 } as const;
 
+/** What stories of plain hosts need besides: a Kubernetes to come from, and a registry to pull from. */
+export const SITE_VERSIONS = {
+  previousKubernetes: 'v1.35.4',
+  registry: 'v3.1.2',
+} as const;
+
 export type HostBinaryName =
   'kubelet' | 'kube-proxy' | 'containerd' | 'containerd-shim-runc-v2' | 'ctr' | 'coredns';
+
+/** What a machine of a cluster runs of Kubernetes' own release. */
+export type KubernetesBinaryName =
+  | 'kube-apiserver'
+  | 'kube-controller-manager'
+  | 'kube-scheduler'
+  | 'kubectl'
+  | 'kubeadm'
+  | 'kubelet'
+  | 'kube-proxy';
 
 export interface Binary<Name extends string = BinaryName> {
   readonly name: Name;
@@ -75,17 +91,37 @@ export const HOST_BINARIES: readonly Binary<HostBinaryName>[] = [
   },
 ];
 
-function kubernetes<Name extends string>(name: Name): Binary<Name> {
-  const { major, minor } = majorMinor(VERSIONS.kubernetes);
+/** The Kubernetes that hosts had before. */
+export const PREVIOUS_BINARIES: readonly Binary<KubernetesBinaryName>[] = (
+  [
+    ...['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubectl', 'kubeadm'],
+    ...['kubelet', 'kube-proxy'],
+  ] as KubernetesBinaryName[]
+).map((name) =>
+  kubernetes(name, { version: SITE_VERSIONS.previousKubernetes, module: 'kubernetes-previous' }),
+);
+
+export const REGISTRY_BINARY: Binary<'registry'> = {
+  name: 'registry',
+  module: 'registry',
+  package: 'github.com/distribution/distribution/v3/cmd/registry',
+  version: SITE_VERSIONS.registry,
+  stamps: { 'github.com/distribution/distribution/v3/version.version': SITE_VERSIONS.registry },
+};
+
+function kubernetes<Name extends string>(
+  name: Name,
+  { version, module } = { version: VERSIONS.kubernetes as string, module: 'kubernetes' },
+): Binary<Name> {
+  const { major, minor } = majorMinor(version);
   const stamps = Object.fromEntries(
     ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version'].flatMap((path) => [
-      [`${path}.gitVersion`, VERSIONS.kubernetes],
+      [`${path}.gitVersion`, version],
       [`${path}.gitMajor`, major],
       [`${path}.gitMinor`, minor],
     ]),
   );
-  const version = VERSIONS.kubernetes;
-  return { name, module: 'kubernetes', package: `k8s.io/kubernetes/cmd/${name}`, version, stamps };
+  return { name, module, package: `k8s.io/kubernetes/cmd/${name}`, version, stamps };
 }
 
 function clusterAPI(name: BinaryName, path: string): Binary {

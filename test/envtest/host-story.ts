@@ -28,6 +28,8 @@ export interface StoryOptions extends Partial<Omit<HostsOptions, 'kubernetes'>> 
   readonly purpose: string;
   /** What the TSHost of the host at this place has besides its address. */
   readonly change?: (at: HostAt, index: number) => HostChange;
+  /** Done in the namespace before there is a Cluster. */
+  readonly before?: (namespace: string) => Promise<void>;
 }
 
 export interface HostStory {
@@ -81,12 +83,13 @@ export function hostStories(environment: Environment): HostStories {
 
 async function hostStory(
   environment: Environment,
-  { purpose, count = 1, change, ...options }: StoryOptions,
+  { purpose, count = 1, change, before, ...options }: StoryOptions,
 ): Promise<HostStory> {
   const { client, stack } = environment;
   const kubernetes = stack.versions.kubernetes;
   const hosts = await startSshHosts({ count, kubernetes, ...options });
   const namespace = await environment.namespace(purpose);
+  await before?.(namespace);
   const site = await hostSite({ client, namespace, kubernetes, privateKey: hosts.privateKey });
   await Promise.all(hosts.hosts.map((at, index) => site.addHost(at, change?.(at, index))));
   const at = (index: number): HostAt => {

@@ -23,7 +23,7 @@ spec:
       containers:
         - name: echo
           image: ts-provider.test/echo:1
-          imagePullPolicy: Never
+          imagePullPolicy: IfNotPresent
 ---
 apiVersion: v1
 kind: Service

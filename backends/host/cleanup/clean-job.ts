@@ -2,10 +2,12 @@
 import type { HostOwner } from '../../host-driver.ts';
 import { REMOVE_HAPROXY } from '../haproxy/removal.ts';
 import type { Job, Step } from '../job/job.ts';
+import { REMOVE_KEEPALIVED, STOP_KEEPALIVED } from '../keepalived/removal.ts';
 import { fenceScript } from './fence.ts';
 import { FILES_SCRIPT, MOUNTS_SCRIPT } from './files.ts';
 import { MANIFEST_SCRIPT } from './manifest.ts';
 import { NETWORK_SCRIPT } from './network.ts';
+import { PREPARATION_SCRIPT } from './preparation.ts';
 import { RULES_SCRIPT } from './rules.ts';
 import { CONTAINERS_SCRIPT, RESET_SCRIPT } from './runtime.ts';
 
@@ -23,8 +25,10 @@ export function cleanJob(id: string, owner?: HostOwner): Job {
     id,
     ...(owner && { onlyOf: owner }),
     steps: [
+      step('virtual-ip', STOP_KEEPALIVED),
       { ...step('fence', fenceScript(id)), onFailure: 'stop' },
       step('haproxy', REMOVE_HAPROXY),
+      step('keepalived', REMOVE_KEEPALIVED),
       step('kubeadm-reset', RESET_SCRIPT),
       step('containers', CONTAINERS_SCRIPT),
       step('rules', RULES_SCRIPT),
@@ -32,6 +36,7 @@ export function cleanJob(id: string, owner?: HostOwner): Job {
       step('mounts', MOUNTS_SCRIPT),
       step('files', FILES_SCRIPT),
       step('manifest', MANIFEST_SCRIPT),
+      step('preparation', PREPARATION_SCRIPT),
     ],
     timeoutSeconds: TIMEOUT_SECONDS,
     secrets: [],

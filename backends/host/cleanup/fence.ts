@@ -23,14 +23,27 @@ mentions() { # of the folder of a job among the arguments
     if tr '\000' '\n' 2>/dev/null <"$file" | grep -qE "^$1(/|$)"; then say "$file" | cut -d / -f 3; fi
   done
 }
+# A download may be cut off, but not what unpacks and configures.
+installs() {
+  for pid in $(holders "$1"); do
+    read -r comm 2>/dev/null <"/proc/$pid/comm" || continue
+    case "$comm" in dpkg*|rpm|dnf*|yum|zypper|microdnf) return 0 ;; esac
+  done
+  return 1
+}
 for job in "$state"/jobs/*; do
   [ -d "$job" ] && [ "${'$'}{job##*/}" != "$own" ] || continue
   # What a job that has ended left running. Without systemd that may be a service of the host's own.
   if grep -qs '^done ' "$job/journal" && [ ! -d /run/systemd/system ]; then continue; fi
   # A package manager that is killed leaves a host that nobody can install anything on.
-  case "$job" in */haproxy-*)
+  case "$job" in */haproxy-*|*/keepalived-*)
     waited=0
     while [ "$waited" -lt 120 ] && [ -n "$(holders "$job")" ]; do sleep 1; waited=$((waited + 1)); done ;;
+  */prepare-*|*/repair-*)
+    # Without its runner nothing else is begun behind the step that goes on.
+    for pid in $(mentions "$job/run"); do kill -s KILL "$pid" 2>/dev/null; done
+    waited=0
+    while [ "$waited" -lt 120 ] && installs "$job"; do sleep 1; waited=$((waited + 1)); done ;;
   esac
   # Again, since a runner may have begun its next step meanwhile.
   if [ -d /run/systemd/system ]; then bounded 20 systemctl stop "ts-provider-${'$'}{job##*/}.service" 2>/dev/null; fi

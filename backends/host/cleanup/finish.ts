@@ -25,6 +25,14 @@ for d in "$state"/jobs/*; do
     exit 3
   fi
 done
+# Software that stayed although its preparation never came to its end: what is known of it stays as well, and keeps the host out of the pool.
+if [ -e "$state/preparation/incomplete" ] && [ -s "$state/preparation/installed" ]; then
+  for entry in "$state"/* "$state"/.[!.]*; do
+    if [ "$entry" != "$state/preparation" ]; then remove "$entry"; fi
+  done
+  [ ! -e "$state/owner" ]
+  exit
+fi
 remove "$state" && [ ! -e "$state" ]
 `,
   ].join('');

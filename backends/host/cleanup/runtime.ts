@@ -15,6 +15,8 @@ have kubeadm || exit 0
 reset() {
   if [ -S /run/containerd/containerd.sock ]; then
     set -- "$@" --cri-socket unix:///run/containerd/containerd.sock
+  elif [ -S /run/crio/crio.sock ]; then
+    set -- "$@" --cri-socket unix:///run/crio/crio.sock
   fi
   bounded 150 kubeadm reset --force --skip-phases preflight,remove-etcd-member "$@" </dev/null
 }
@@ -46,6 +48,10 @@ collect() {
   k8s leases create --id ts-provider-clean-up >/dev/null && k8s leases delete --sync ts-provider-clean-up >/dev/null
 }
 changed=
+# CRI-O forgets what was killed when it is asked to remove it.
+if [ -S /run/crio/crio.sock ] && have crictl; then
+  bounded 120 crictl -r unix:///run/crio/crio.sock rmp -a -f >/dev/null 2>&1
+fi
 if [ -S "$socket" ] && have ctr; then
   for id in $(k8s tasks list -q); do
     changed=yes

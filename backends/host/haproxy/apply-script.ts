@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes HAProxy on a host serve a configuration. One short run; changes nothing where it does already.
 import type { HostOwner } from '../../host-driver.ts';
-import { STATE_FOLDER } from '../job/job.ts';
+import { claimFunction, missingCheck, TELL } from '../claim-script.ts';
 import { heredoc, quote } from '../job/shell.ts';
 import { HAPROXY_MARKER, PRELUDE } from '../traces.ts';
 
@@ -13,11 +13,6 @@ export const BEFORE_FILE = `${CONFIG_FILE}.before-ts-provider`;
 export const INSTALLED_FILE = '/etc/haproxy/installed-by-ts-provider';
 /** Hash of what the running HAProxy serves. Gone after a reboot, as the process is. */
 export const STAMP_FILE = '/run/ts-provider-haproxy';
-
-/** Id of the installing job: its attempts are counted by what is on the host. */
-export function installJobID(generation: number, attempt: number): string {
-  return `haproxy-${generation}-${attempt}`;
-}
 
 /** What {@link applyScript} is made from. */
 export interface Applied {
@@ -35,21 +30,19 @@ export function applyScript({ text, hash, port, owner }: Applied): string {
   return [
     PRELUDE,
     `config=${CONFIG_FILE} before=${BEFORE_FILE} stamp=${STAMP_FILE} pidfile=/run/haproxy.pid\n`,
-    `state=${STATE_FOLDER} owner=${quote(`${owner.token} ${owner.generation}`)}\n`,
-    `jobs=${STATE_FOLDER}/jobs/${installJobID(owner.generation, 0).slice(0, -1)}\n`,
     `marker=${quote(HAPROXY_MARKER)} hash=${quote(hash)} port=${port}\n`,
     `hexport=${port.toString(16).toUpperCase().padStart(4, '0')}\n`,
+    TELL,
     PROCESSES,
     LOAD,
-    CLAIM,
+    claimFunction(owner),
     // The whole script is there before any of it runs: a link may be cut in the middle.
-    `apply() {\n${WRITE.replace('INPUT', () => heredoc(text).trimEnd())}\n${SERVE}}\napply\nexit 0\n`,
+    `apply() {\nclaim\n${missingCheck('haproxy', owner)}`,
+    `${WRITE.replace('INPUT', () => heredoc(text).trimEnd())}\n${SERVE}}\napply\nexit 0\n`,
   ].join('');
 }
 
-/** `tell` ends the script. */
 const PROCESSES = String.raw`
-tell() { say "ts-provider: $*" | head -c 500 | tr '\n' ' '; say; exit 0; }
 has_systemd() { [ -d /run/systemd/system ] && have systemctl; }
 nap() { sleep 0.2 2>/dev/null || sleep 1; }
 # Processes of HAProxy with our file; their workers too.
@@ -110,25 +103,7 @@ load() {
 }
 `;
 
-/** The same file that jobs write: it has no owner twice. */
-const CLAIM = String.raw`
-claim() {
-  mkdir -p "$state" && chmod 700 "$state" || tell 'failed the state folder cannot be made'
-  if [ ! -e "$state/owner" ]; then
-    new=$(mktemp "$state/.owner-XXXXXX") && say "$owner" >"$new" && ln "$new" "$state/owner" 2>/dev/null
-    rm -f "$new"
-  fi
-  [ "$(cat "$state/owner" 2>/dev/null)" = "$owner" ] || tell "foreign $(head -n 1 "$state/owner" | cut -c 1-80)"
-}
-`;
-
 const WRITE = String.raw`
-claim
-if ! have haproxy; then
-  attempts=0
-  for one in "$jobs"*; do if [ -d "$one" ]; then attempts=$((attempts + 1)); fi; done
-  tell "missing $attempts"
-fi
 mkdir -p ${'$'}{config%/*}
 new=$config.new-ts-provider
 saved=$config.old-ts-provider

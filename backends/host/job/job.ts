@@ -19,6 +19,8 @@ export interface Step {
   readonly repeatable: boolean;
   /** What its exit code does to the steps behind it. */
   readonly onFailure: 'stop' | 'continue';
+  /** What of it still runs then is killed, and the job fails with TimedOut. Absent: only the time of the whole job counts. */
+  readonly timeoutSeconds?: number;
 }
 
 /** A job of one host. Who starts it again must bring the same id; its content counts only the first time. */
@@ -29,6 +31,11 @@ export interface Job {
   readonly owner?: HostOwner;
   /** Refused by a host that names another owner than this one; one that names none takes it. It is not written down (clean-up). */
   readonly onlyOf?: HostOwner;
+  /**
+   * Refused while another job works on the host. Jobs of the same kind (the first word of the id) that ended before are forgotten by the
+   * host when it begins: many tries leave the traces of one.
+   */
+  readonly alone?: boolean;
   readonly steps: readonly Step[];
   /** For all steps together; what runs when it is over is killed. */
   readonly timeoutSeconds: number;
@@ -49,7 +56,7 @@ export function hashOf(script: string): string {
   return createHash('sha256').update(script).digest('hex');
 }
 
-/** What the runner reads: a line for each step with file, id, stage, repeatable, onFailure, hash. */
+/** What the runner reads: a line for each step with file, id, stage, repeatable, onFailure, hash, and its seconds or `-`. */
 export function planOf(steps: readonly Step[]): string {
   const seen = new Set<string>();
   const lines = steps.map((step, index) => {
@@ -58,7 +65,8 @@ export function planOf(steps: readonly Step[]): string {
     if (!/^[\w-]{1,40}$/.test(step.stage)) throw new Error('job: the stage of a step is not a word');
     seen.add(step.id);
     const repeat = step.repeatable ? 'yes' : 'no';
-    return `${fileOf(index)} ${step.id} ${step.stage} ${repeat} ${step.onFailure} ${hashOf(step.script)}\n`;
+    const seconds = step.timeoutSeconds === undefined ? '-' : Math.max(1, Math.floor(step.timeoutSeconds));
+    return `${fileOf(index)} ${step.id} ${step.stage} ${repeat} ${step.onFailure} ${hashOf(step.script)} ${seconds}\n`;
   });
   return lines.join('');
 }

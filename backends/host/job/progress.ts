@@ -104,7 +104,7 @@ function running(plan: readonly Planned[], journal: readonly string[], isHeld: b
 const REASONS: Readonly<Record<string, (line: string) => string>> = {
   StepFailed: (line) => line,
   SuccessFileMissing: (line) => line,
-  TimedOut: (line) => `TimedOut: the time of the job was over${line === '' ? '' : `; last: ${line}`}`,
+  TimedOut: (line) => `TimedOut: its time was over${line === '' ? '' : `; last: ${line}`}`,
   Interrupted: () => 'Interrupted: a reboot or a kill ended it, and it must not run twice',
   ContentChanged: () => 'ContentChanged: the script on the host is not the one that was put there',
 };

@@ -127,7 +127,7 @@ if ! noted '^begin$'; then
 fi
 deadline=$(( $(now) + limit ))
 bad=
-while read -r file id stage repeat on_failure sum <&3; do
+while read -r file id stage repeat on_failure sum seconds <&3; do
   if noted "^start $id " || noted "^end $id "; then
     noted "^start $id $sum$" || fail "ContentChanged $id"
   fi
@@ -144,6 +144,7 @@ while read -r file id stage repeat on_failure sum <&3; do
     [ "${'$'}{actual%% *}" = "$sum" ] || fail "ContentChanged $id"
     left=$(( deadline - $(now) ))
     [ "$left" -gt 0 ] || fail "TimedOut $id"
+    [ "${'$'}{seconds:--}" = - ] || [ "$seconds" -ge "$left" ] || left=$seconds
     note "start $id $sum"
     run_step
     ended

@@ -31,6 +31,9 @@ export async function startJob(
   else if (answer === 'stopped') await ask(ctx, remote, job, launchScript(job, stateFolder));
 }
 
+/** Another job ends sooner or later. */
+const OTHER_JOB_MS = 5_000;
+
 const ANSWERS = ['absent', 'stopped', 'busy', 'started'] as const;
 type Answer = (typeof ANSWERS)[number];
 
@@ -43,6 +46,10 @@ async function ask(ctx: Ctx, remote: RemoteHost, job: Job, script: string): Prom
   switch (word) {
     case 'foreign':
       throw new TerminalError('HostClaimedElsewhere', foreignMessage(rest, job.owner ?? job.onlyOf));
+    case 'occupied':
+      throw new TransientError(`the job ${redact(rest)} still works on the host`, {
+        retryAfterMs: OTHER_JOB_MS,
+      });
     case 'lacking':
       throw new TerminalError('HostUnsuitable', `the host has no ${redact(rest)}: install it`);
     default:
@@ -95,13 +102,34 @@ fi
 `;
 }
 
+/** Ends the script while another job works on the host. Is asked before {@link forgetOthers}; `is_locked` looks at `$d`. */
+function checkAlone(job: Job): string {
+  if (job.alone !== true) return '';
+  return `
+for d in "$state"/jobs/*; do
+  [ -d "$d" ] && [ "\${d##*/}" != ${job.id} ] || continue
+  if ! grep -qs '^done ' "$d/journal" && is_locked; then echo "ts-provider: occupied \${d##*/}"; exit 0; fi
+done
+d=$state/jobs/${job.id}
+`;
+}
+
+function forgetOthers(job: Job): string {
+  if (job.alone !== true) return '';
+  return `
+for other in "$state"/jobs/${job.id.split('-')[0]}-*; do
+  if [ "\${other##*/}" != ${job.id} ]; then rm -rf -- "$other"; fi
+done
+`;
+}
+
 function lookScript(job: Job, stateFolder: string): string {
   return `d=${quote(jobFolder(job.id, stateFolder))}
 state=${quote(stateFolder)}
 for one in ${PROGRAMS}; do
   command -v "$one" >/dev/null 2>&1 || { echo "ts-provider: lacking $one"; exit 0; }
 done
-${checkOwner(job)}${LOCK_FUNCTIONS}
+${checkOwner(job)}${LOCK_FUNCTIONS}${checkAlone(job)}
 if ! [ -d "$d" ]; then echo 'ts-provider: absent'
 elif grep -q '^done ' "$d/journal" 2>/dev/null || is_locked; then echo 'ts-provider: busy'
 else echo 'ts-provider: stopped'
@@ -135,7 +163,7 @@ ${files.map(([name, content]) => writeBytes(name, content)).join('')}
 ) || exit 1
 ${writeOwner(job)}
 sync -f . 2>/dev/null || sync
-${checkOwner(job)}
+${checkOwner(job)}${job.alone === true ? LOCK_FUNCTIONS + checkAlone(job) + forgetOthers(job) : ''}
 mv "$new/${job.id}" "$state/jobs/" 2>/dev/null || [ -d "$state/jobs/${job.id}" ] || { echo 'cannot name the folder of the job' >&2; exit 1; }
 cd /
 ${launchScript(job, stateFolder)}`;

@@ -116,7 +116,9 @@ function software(lines: ProbeLines): HostSoftware {
   });
   const serviceManager = lines.first('service');
   return {
-    ...Object.fromEntries(versions.filter(([program]) => /^(kubeadm|kubelet|containerd)$/.test(program))),
+    ...Object.fromEntries(
+      versions.filter(([program]) => /^(kubeadm|kubelet|containerd|crio)$/.test(program)),
+    ),
     ...(serviceManager === undefined ? {} : { serviceManager }),
   };
 }

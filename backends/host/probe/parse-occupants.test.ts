@@ -33,6 +33,9 @@ describe('occupants', () => {
     ['file /etc/kubernetes/admin.conf', 'file /etc/kubernetes/admin.conf'],
     ['network cni0', 'network link cni0'],
     ['network cni-0f3c', 'network network namespace cni-0f3c'],
+    ['early file /etc/keepalived/keepalived.conf', 'file /etc/keepalived/keepalived.conf'],
+    ['early unit keepalived holds the address', '! unit keepalived holds the address'],
+    ['early network address 10.0.0.100', '! network address 10.0.0.100'],
     ['rule nft table ip kube-proxy', 'rule nft table ip kube-proxy'],
     ['ipvs TCP 0A600001:01BB', 'rule IPVS tcp 10.96.0.1:443'],
     [
@@ -45,6 +48,14 @@ describe('occupants', () => {
     ],
   ])('are read: %s', (line, expected) => {
     expect(told(`${line}\nend of probe\n`)).toEqual([expected]);
+  });
+
+  it('are ours from before a bootstrap, where the probe says so', () => {
+    const found = parseOccupants(probeLines('early file /a\nfile /b\n'));
+    expect(found.map(({ what, early }) => [what, early])).toEqual([
+      ['/a', true],
+      ['/b', undefined],
+    ]);
   });
 
   it('are told once each, what runs first, and never more than a status can hold', () => {

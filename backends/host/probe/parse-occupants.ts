@@ -25,6 +25,7 @@ export function parseOccupants(lines: ProbeLines): Occupant[] {
     ...(['container', 'mount', 'file', 'network', 'rule'] as const).flatMap((kind) =>
       lines.all(kind).map((what) => occupant(kind, readable(kind, what), false)),
     ),
+    ...lines.all('early').map(early),
     ...unseen(lines),
   ];
   const unique = new Map(found.map((one) => [`${one.kind} ${one.what}`, one]));
@@ -39,6 +40,13 @@ export function parseOwner(lines: ProbeLines): HostOwner | undefined {
 
 function occupant(kind: Kind, what: string, running: boolean): Occupant {
   return { kind, what: what.slice(0, 300), running };
+}
+
+/** Ours, and there before a bootstrap begins. While the host has the address of a cluster it is part of it. */
+function early(line: string): Occupant {
+  const [kind, ...what] = line.split(' ');
+  const known = (['file', 'unit', 'network'] as const).find((one) => one === kind) ?? 'file';
+  return { ...occupant(known, what.join(' '), known !== 'file'), early: true };
 }
 
 /** A process is found by its name, by its cgroup, or by both: told once. */

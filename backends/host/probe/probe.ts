@@ -7,6 +7,7 @@ import { clockSkewSeconds } from './clock-skew.ts';
 import { probeLines } from './lines.ts';
 import { parseFacts } from './parse-facts.ts';
 import { parseOccupants, parseOwner } from './parse-occupants.ts';
+import { parsePreparation } from './preparation.ts';
 import { END, PROBE_SCRIPT } from './script.ts';
 
 /**
@@ -23,10 +24,13 @@ export async function probeHost(ctx: Ctx, remote: RemoteHost): Promise<HostRepor
     );
   const lines = probeLines(stdout);
   const owner = parseOwner(lines);
+  const facts = parseFacts(lines, clockSkewSeconds(Number(lines.first('clock')), startMs, endMs));
+  const preparation = parsePreparation(lines, facts);
   return {
-    facts: parseFacts(lines, clockSkewSeconds(Number(lines.first('clock')), startMs, endMs)),
+    facts,
     occupants: parseOccupants(lines),
     ...(owner === undefined ? {} : { owner }),
+    ...(preparation === undefined ? {} : { preparation }),
     seenKeys: remote.seenKeys,
   };
 }

@@ -11,10 +11,13 @@ import {
   FIND_PROCESSES,
   HAPROXY_MARKER,
   HOSTS_MARKER,
+  KEEPALIVED_CONFIG,
   PRELUDE,
   SETS,
+  SHARED_ADDRESS,
   TABLES,
 } from '../traces.ts';
+import { PROBE_PREPARATION } from './preparation.ts';
 
 /** The last line: an answer without it was cut off, and proves nothing. */
 export const END = 'end of probe';
@@ -27,6 +30,7 @@ done
 `;
 
 const FACTS = String.raw`
+shared=$(shared_address)
 say "clock $(date +%s)"
 say "hostname $(uname -n)"
 say "kernel $(uname -r)"
@@ -51,24 +55,37 @@ for link in /sys/class/net/*; do
   say "nic ${'$'}{link##*/} $kind $mac"
 done
 if have ip; then
-  ip -o addr show scope global 2>/dev/null | awk '{ print "address", $2, $4 }' | head -n 500
+  # One that comes and goes is not the host's own.
+  ip -o addr show scope global 2>/dev/null | awk -v shared="$shared/32" '$4 != shared { print "address", $2, $4 }' | head -n 500
 fi
 
 version() { have "$1" && say "version $1 $(bounded 5 "$@" 2>/dev/null | head -n 1)"; }
 version kubeadm version -o short
 version kubelet --version
 version containerd --version
+version crio --version
 `;
 
 const OURS = String.raw`
 state=/var/lib/ts-provider
 if [ -e "$state/owner" ]; then say "owner $(head -n 1 "$state/owner" | cut -c 1-100)"; fi
 if [ -e "$state" ]; then say "file $state"; fi
+if [ -e "$state/preparation/incomplete" ] && [ -s "$state/preparation/installed" ]; then
+  say "file $state/preparation/installed (software of a preparation that did not come to its end)"
+fi
 if grep -qs '${HOSTS_MARKER}' /etc/hosts; then say 'file /etc/hosts (a line of ts-provider)'; fi
 if [ -e /etc/haproxy/installed-by-ts-provider ]; then say 'file /etc/haproxy/installed-by-ts-provider'; fi
 if grep -qs '^${HAPROXY_MARKER}' /etc/haproxy/haproxy.cfg; then
   say 'file /etc/haproxy/haproxy.cfg (of ts-provider)'
   if grep -qsx haproxy /proc/[0-9]*/comm; then say 'balancer haproxy'; fi
+fi
+if [ -e /etc/keepalived/installed-by-ts-provider ]; then say 'early file /etc/keepalived/installed-by-ts-provider'; fi
+if [ -n "$shared" ]; then
+  say 'early file ${KEEPALIVED_CONFIG} (of ts-provider)'
+  if grep -qsx keepalived /proc/[0-9]*/comm; then say 'early unit keepalived holds, or waits for, the address of a control plane'; fi
+  if have ip && ip -o -4 addr show 2>/dev/null | awk -v one="$shared/32" '$4 == one { found = 1 } END { exit !found }'; then
+    say "early network address $shared"
+  fi
 fi
 `;
 
@@ -82,6 +99,19 @@ if [ -d /run/systemd/system ] && [ -e /var/lib/kubelet/config.yaml ] && systemct
   say 'unit kubelet'
 fi
 
+containers_of_crio() {
+  socket=/run/crio/crio.sock
+  grep -qs " $socket$" /proc/net/unix || grep -qs " /var$socket$" /proc/net/unix || return 0
+  if have crictl; then
+    if list=$(bounded 5 crictl -r "unix://$socket" pods -q 2>/dev/null); then
+      say "$list" | sed '/^$/d;s/^/container /' | head -n 60
+    else
+      say 'unseen container crictl gets no answer of CRI-O: see whether its service is healthy'
+    fi
+  else
+    say 'unseen container CRI-O runs and crictl is not there: install it'
+  fi
+}
 containers() {
   for socket in /run/containerd/containerd.sock /var/run/containerd/containerd.sock; do
     [ ! -S "$socket" ] || break
@@ -105,13 +135,15 @@ containers() {
   fi
 }
 containers
+containers_of_crio
 for folder in /var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes/* /var/lib/containerd/io.containerd.grpc.v1.cri/containers/*; do
   if [ -d "$folder" ]; then say "container ${'$'}{folder##*/}"; fi
 done | head -n 60
 `;
 
 const FILES = String.raw`
-holds_file() { [ -n "$(find "$1" -xdev ! -type d 2>/dev/null | head -n 1)" ]; }
+# The packages of Kubernetes for Debian keep their empty folders with a file.
+holds_file() { [ -n "$(find "$1" -xdev ! -type d ! -name .kubelet-keep 2>/dev/null | head -n 1)" ]; }
 # What lies in a folder, by the first name below it; empty folders are nobody's.
 inside() {
   for entry in "$1"/* "$1"/.[!.]*; do
@@ -180,8 +212,8 @@ nft_rules() {
     done
     return
   done
-  # Pods bring their own nft: rules may be there although no program of the host can show them.
-  if have kubelet || [ -e /sys/module/nf_tables ]; then
+  # Pods bring their own nft: rules may be there although no program of the host can show them. A plain host has never run any.
+  if have kubelet || have ctr || have crio; then
     say 'unseen rule neither nft nor iptables is there: install nftables'
   fi
 }
@@ -202,9 +234,11 @@ export const PROBE_SCRIPT = [
   FIND_LINKS,
   FIND_PROCESSES,
   FIND_MOUNTS,
+  SHARED_ADDRESS,
   TOOLS,
   FACTS,
   OURS,
+  PROBE_PREPARATION,
   RUNNING,
   FILES,
   RULES,

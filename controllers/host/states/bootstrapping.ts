@@ -2,16 +2,16 @@
 // The host becomes a Node: by a job of its own, which is started once and then asked how far it is.
 import { Reason } from '../../../api/conditions.ts';
 import type { HostClaim } from '../../../api/tshost.ts';
-import type { JobProgress } from '../../../backends/host-driver.ts';
-import { isDeleting } from '../../../contract/served.ts';
+import type { JobProgress, Occupant } from '../../../backends/host-driver.ts';
 import type { Ctx } from '../../../runtime/context.ts';
-import { bootstrapJobID, confirmClaim, ownerOf, providerIDOf } from '../claim.ts';
-import { presentClaim, saysOwner } from '../claimed-host.ts';
-import { bootstrapDataFor, type ClaimingMachine, machineOfClaim } from '../machine.ts';
+import { bootstrapJobID, claimOf, confirmClaim, ownerOf, providerIDOf } from '../claim.ts';
+import { mayBegin, presentClaim, saysOwner } from '../claimed-host.ts';
+import { bootstrapDataFor, type ClaimingMachine, machineAsCached, machineOfClaim } from '../machine.ts';
 import { nodeAddress } from '../node-address.ts';
 import { failureOf, failureReason, JOB_POLL_MS, planOperation, showStage } from '../operation.ts';
 import { probeHost } from '../probe.ts';
 import type { HostDeps, HostScope, StateHandler, Transition } from '../scope.ts';
+import { keepVirtualIP } from '../virtual-ip.ts';
 
 /** A Secret by name is not watched. */
 const SECRET_POLL_MS = 15_000;
@@ -31,7 +31,7 @@ export const bootstrapping: StateHandler = async (ctx, scope, deps) => {
 
   const seen = await deps.driver.progress(ctx, scope.access, bootstrapJobID(claim));
   const isToStart = seen.state === 'none' || (seen.state === 'running' && seen.stopped === true);
-  if (!isToStart) return follow(ctx, scope, claim, seen);
+  if (!isToStart) return sharing(ctx, scope, deps, follow(ctx, scope, claim, seen));
   const owner = await machineOfClaim(ctx, { host: scope.object, claim }, deps);
   if (mayBegin(scope, owner)) return start(ctx, scope, deps, { ...owner, claim, seen });
   // The gates of Claimed tell why not. What has begun and stopped, as in a reboot, stays what it is.
@@ -58,6 +58,16 @@ function follow(ctx: Ctx, scope: HostScope, claim: HostClaim, progress: JobProgr
   return { state: 'Bootstrapping', error: { reason: failureReason(progress, FAILURES), message } };
 }
 
+/** Others come and go meanwhile. */
+async function sharing(ctx: Ctx, scope: HostScope, deps: HostDeps, found: Transition): Promise<Transition> {
+  const { object: host } = scope;
+  const claim = claimOf(host);
+  if (claim === undefined || found.state !== 'Bootstrapping') return found;
+  const owner = { ...machineAsCached(deps.cache, { host, claim }), claim };
+  const wrong = await keepVirtualIP(ctx, scope, deps, { ...owner, again: false });
+  return wrong?.error === undefined ? found : { error: wrong.error, ...found };
+}
+
 /** Looks once more whether it is right to begin: since the state was written something may have changed. */
 async function start(
   ctx: Ctx,
@@ -70,7 +80,7 @@ async function start(
   // What the gates of Claimed have seen in this very pass is good enough.
   const report = scope.report ?? (await probeHost(ctx, scope, deps));
   if (!saysOwner(report, ownerOf(claim)) && report.occupants.length > 0) return { state: 'Claimed' };
-  if (owner.seen.state === 'none' && report.occupants.some(({ what }) => what !== STATE_FOLDER))
+  if (owner.seen.state === 'none' && report.occupants.some(isLeft))
     return { state: 'Bootstrapping', error: NO_JOURNAL };
   const address = nodeAddress(object);
   if (address === undefined) return { state: 'Bootstrapping', error: NO_ADDRESS };
@@ -78,6 +88,9 @@ async function start(
   if ('error' in bootstrapData)
     return { state: 'Bootstrapping', pollMs: SECRET_POLL_MS, error: bootstrapData.error };
 
+  // A reboot has taken the right to the address before there is an API server.
+  const wrong = await keepVirtualIP(ctx, scope, deps, { ...owner, again: true });
+  if (wrong !== undefined) return { ...wrong, state: 'Bootstrapping' };
   await confirmClaim(ctx, scope, deps);
   ctx.log.info({ claimant: claim.machine?.name, generation: claim.generation }, 'Bootstrapping host');
   const progress = await deps.driver.bootstrap(ctx, scope.access, {
@@ -90,12 +103,9 @@ async function start(
   return follow(ctx, scope, claim, progress);
 }
 
-function mayBegin(
-  { object: host }: HostScope,
-  { agreement, object, machine, paused }: ClaimingMachine,
-): boolean {
-  const isWanted = agreement === 'agreed' && object !== undefined && !isDeleting(object);
-  return isWanted && machine !== undefined && paused === '' && host.spec.maintenance !== true;
+/** What only a bootstrap that has begun leaves. */
+function isLeft({ what, early }: Occupant): boolean {
+  return what !== STATE_FOLDER && early !== true;
 }
 
 /** There as soon as the host is ours, before the first step. */

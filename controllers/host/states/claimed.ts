@@ -9,17 +9,22 @@ import { memberIsIn } from '../balancer-members.ts';
 import { bootstrapJobID, claimantOf, ownerOf } from '../claim.ts';
 import { machineMissing, presentClaim, saysOwner, takeBack } from '../claimed-host.ts';
 import { type ClaimingMachine, machineOfClaim } from '../machine.ts';
-import { planOperation } from '../operation.ts';
 import { nodeAddress } from '../node-address.ts';
-import { notPrepared, patchDifference } from '../prepared.ts';
+import { planOperation, preparationJobID } from '../operation.ts';
+import { isPrepared, type WantedPreparation, wantedPreparation } from '../preparation.ts';
+import { notExactly, notPrepared, patchDifference } from '../prepared.ts';
 import { dirtyError, probeHost, recordOccupants } from '../probe.ts';
 import type { HostDeps, HostScope, StateHandler, Transition } from '../scope.ts';
+import { versionSkew } from '../skew.ts';
+import { joinVirtualIP } from '../virtual-ip.ts';
 import { claimedForBalancer } from './load-balancer.ts';
 
 /** For what no watch tells; a cheap look each. */
 const AGREEMENT_POLL_MS = 10_000;
 /** A member is taken in within a second or two; only the cache is asked. */
 const BALANCER_POLL_MS = 1_000;
+/** Machines are not watched here, Secrets by name nowhere. */
+const UNWATCHED_POLL_MS = 15_000;
 /** Somebody has to mend the host by hand. */
 const MENDING_POLL_MS = 60_000;
 
@@ -78,29 +83,70 @@ function leftAlone({ object }: HostScope, owner: ClaimingMachine): Transition | 
     : undefined;
 }
 
-async function begin(
-  ctx: Ctx,
-  scope: HostScope,
-  deps: HostDeps,
-  owner: ClaimingMachine & { readonly claim: HostClaim },
-): Promise<Transition> {
+type Owner = ClaimingMachine & { readonly claim: HostClaim };
+
+/** First the host itself, then what others have to do before it may begin. One that is adopted has begun long ago. */
+async function begin(ctx: Ctx, scope: HostScope, deps: HostDeps, owner: Owner): Promise<Transition> {
   const { object } = scope;
-  const { claim } = owner;
   // A host that was not looked at yet has no address under which it could be a member.
   if (nodeAddress(object) === undefined) await probeHost(ctx, scope, deps);
-  const waiting = await memberIsIn(ctx, object, owner, deps);
+  const isNew = !isToAdopt(scope, owner);
+  const skew = isNew ? versionSkew(deps.cache, owner) : undefined;
+  if (skew !== undefined) return { state: 'Claimed', pollMs: UNWATCHED_POLL_MS, error: skew };
+  const wanted = isNew ? await wantedPreparation(ctx, object, owner, deps) : undefined;
+  if (wanted !== undefined && 'error' in wanted)
+    return { state: 'Claimed', pollMs: UNWATCHED_POLL_MS, error: wanted.error };
+  const waiting = mayBeReady(scope, wanted) ? await memberIsIn(ctx, object, owner, deps) : '';
   if (waiting !== '') return waitForBalancer(waiting);
   const report = scope.report ?? (await probeHost(ctx, scope, deps));
-  if (!saysOwner(report, ownerOf(claim))) {
+  return judge(ctx, scope, deps, { owner, report, wanted });
+}
+
+/** Good enough to wait for others with: the host is asked again behind them. */
+function mayBeReady({ object }: HostScope, wanted: WantedPreparation | undefined): boolean {
+  return wanted === undefined || object.status?.preparation?.hash === wanted.hash;
+}
+
+interface Seen {
+  readonly owner: Owner;
+  readonly report: HostReport;
+  readonly wanted: WantedPreparation | undefined;
+}
+
+/** What the host says of itself right before anything is begun. */
+async function judge(ctx: Ctx, scope: HostScope, deps: HostDeps, seen: Seen): Promise<Transition> {
+  const { object } = scope;
+  const { owner, report, wanted } = seen;
+  if (!saysOwner(report, ownerOf(owner.claim))) {
     if (isToAdopt(scope, owner)) return adopt(scope, report);
     recordOccupants(object, report.occupants);
-    const wrong = notFit(report, owner);
-    if (wrong !== undefined) return { state: 'Claimed', pollMs: MENDING_POLL_MS, error: wrong };
+    if (report.occupants.length > 0) return toMend(dirtyError(report.occupants, DIRTY_ADVICE));
   }
-  tellPatchDifference(scope, deps, owner);
   recordOccupants(object, []);
-  planOperation(scope, { id: bootstrapJobID(claim), kind: 'Bootstrap', attempt: 1 }, ctx.clock);
+  if (wanted !== undefined && !isPrepared(report.preparation, wanted))
+    return beginPreparation(ctx, scope, owner.claim, wanted);
+  const missing = notFit(report, seen);
+  if (missing !== '') return toMend({ reason: Reason.HostNotPrepared, message: missing });
+  const sharing = await joinVirtualIP(ctx, scope, deps, owner);
+  if (sharing !== undefined) return { state: 'Claimed', ...sharing };
+  tellPatchDifference(scope, deps, owner);
+  planOperation(scope, { id: bootstrapJobID(owner.claim), kind: 'Bootstrap', attempt: 1 }, ctx.clock);
   return { state: 'Bootstrapping' };
+}
+
+function beginPreparation(
+  ctx: Ctx,
+  scope: HostScope,
+  claim: HostClaim,
+  { hash }: WantedPreparation,
+): Transition {
+  const id = preparationJobID('prepare', claim, { attempt: 1, hash });
+  planOperation(scope, { id, kind: 'Prepare', attempt: 1 }, ctx.clock);
+  return { state: 'Preparing' };
+}
+
+function toMend(error: NonNullable<Transition['error']>): Transition {
+  return { state: 'Claimed', pollMs: MENDING_POLL_MS, error };
 }
 
 function waitForBalancer(message: string): Transition {
@@ -113,14 +159,11 @@ function isToAdopt({ object }: HostScope, owner: ClaimingMachine): boolean {
 
 const DIRTY_ADVICE = 'clean it by hand, or delete the Machine to have another host taken';
 
-/** What somebody has to mend before the host can become the machine. */
-function notFit(
-  { occupants, facts }: HostReport,
-  { machine }: ClaimingMachine,
-): Transition['error'] | undefined {
-  if (occupants.length > 0) return dirtyError(occupants, DIRTY_ADVICE);
-  const missing = notPrepared(facts.software, machine?.spec.version);
-  return missing === '' ? undefined : { reason: Reason.HostNotPrepared, message: missing };
+/** What of the software is missing. A host that says that it began to become the machine had all of it then. */
+function notFit({ facts, ...report }: HostReport, { owner, wanted }: Seen): string {
+  if (wanted !== undefined) return notExactly(facts.software, wanted.input.kubernetesVersion);
+  const hasBegun = saysOwner({ facts, ...report }, ownerOf(owner.claim));
+  return hasBegun ? '' : notPrepared(facts.software, owner.machine?.spec.version);
 }
 
 /** The Node is there already; whoever said so on both sides is believed, unless the host is empty. */

@@ -6,26 +6,49 @@ import type { HostReport } from '../../../backends/host-driver.ts';
 import type { Ctx } from '../../../runtime/context.ts';
 import { claimantOf, ownerOf } from '../claim.ts';
 import { machineMissing, presentClaim, saysOwner, takeBack } from '../claimed-host.ts';
+import { keepPrepared } from '../drift.ts';
 import { type ClaimingMachine, machineAsCached, machineOfClaim } from '../machine.ts';
 import { probeHost } from '../probe.ts';
+import { rebootAsAsked } from '../reboot.ts';
 import type { HostDeps, HostScope, StateHandler, Transition } from '../scope.ts';
+import { keepVirtualIP } from '../virtual-ip.ts';
 import { serveBalancer } from './load-balancer.ts';
 
-/** The claim first, then the host: a machine that is gone is worth telling even of a host that does not answer. */
+/** The claim first, then what was asked for the host. */
 export const provisioned: StateHandler = async (ctx, scope, deps) => {
   const present = presentClaim(scope);
   if (!('claim' in present)) return present;
-  const { claim } = present;
+  return (await rebootAsAsked(ctx, scope, deps, present.claim)) ?? serve(ctx, scope, deps, present.claim);
+};
+
+/** The machine first, then the host: one that is gone is worth telling even of a host that does not answer. */
+async function serve(ctx: Ctx, scope: HostScope, deps: HostDeps, claim: HostClaim): Promise<Transition> {
   if (claim.for === 'LoadBalancer') return serveBalancer(ctx, scope, deps);
 
   const disagreement = await look(ctx, scope, deps, claim);
   if (disagreement !== undefined && disagreement.state !== 'Provisioned') return disagreement;
   // A move loses what was measured, and others wait for the addresses.
   const isUnknown = scope.object.status?.hardware === undefined;
-  if (!scope.probeDue && !isUnknown) return disagreement ?? unchanged(scope);
-  const report = await probeHost(ctx, scope, deps);
-  return disagreement ?? judged(scope, report, claim);
-};
+  const report = scope.probeDue || isUnknown ? await probeHost(ctx, scope, deps) : undefined;
+  const found = disagreement ?? (report === undefined ? unchanged(scope) : judged(scope, report, claim));
+  if (found.error !== undefined) return found;
+  const prepared = await keepPrepared(ctx, scope, deps, claim);
+  return { ...found, ...prepared, ...(await share(ctx, scope, deps, { claim, pollMs: prepared.pollMs })) };
+}
+
+/** Applied again on schedule, since somebody may have changed it by hand. */
+async function share(
+  ctx: Ctx,
+  scope: HostScope,
+  deps: HostDeps,
+  { claim, pollMs = Infinity }: { readonly claim: HostClaim; readonly pollMs: number | undefined },
+): Promise<Partial<Transition>> {
+  const owner = machineAsCached(deps.cache, { host: scope.object, claim });
+  const sharing = await keepVirtualIP(ctx, scope, deps, { ...owner, claim, again: scope.probeDue });
+  if (sharing === undefined) return {};
+  const { reason: _, ...waiting } = sharing;
+  return { ...waiting, pollMs: Math.min(pollMs, waiting.pollMs ?? Infinity) };
+}
 
 /** What the last look at the host found stays until the next. */
 function unchanged({ object: { status } }: HostScope): Transition {
