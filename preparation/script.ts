@@ -80,12 +80,18 @@ function shellFunction(verb: 'check' | 'apply', id: string, body: string): strin
 export const installedRemoval = `{
 plan_hash=
 ${LIBRARY}${String.raw`
+# All that dpkg complains of is that.
+is_needed() {
+  printf '%s\n' "$package_said" |
+    awk '/error processing/ { errors++ } /dependency problems - not removing/ { needed++ } END { exit !(errors > 0 && errors == needed) }'
+}
 remove_packages() {
   [ "$#" -gt 0 ] || return 0
   mend_packages
   release_hold "$@"
   case "$family" in
-    debian) apt_run 'removing packages' -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=/dev/null purge --allow-change-held-packages "$@" ;;
+    # Unlike apt, it leaves what somebody else's packages have come to need.
+    debian) package_run 'removing packages' env DEBIAN_FRONTEND=noninteractive dpkg --purge "$@" || is_needed ;;
     rhel) package_run 'removing packages' "$(rpm_tool)" -y -q --disablerepo='*' remove "$@" ;;
     suse) package_run 'removing packages' zypper --non-interactive --no-color --no-refresh --disable-repositories remove --clean-deps "$@" ;;
   esac
@@ -99,11 +105,7 @@ if [ -e "$preparation/incomplete" ] && [ -s "$preparation/installed" ]; then
       fi
     done
   fi
-  set --
-  for name in $(sed -n 's/^package //p' "$preparation/installed"); do
-    if package_version "$name" >/dev/null; then set -- "$@" "$name"; fi
-  done
-  remove_packages "$@" || removed=1
+  # Files first: dpkg cannot work on a disk that is full.
   sed -n 's/^file //p' "$preparation/installed" | while IFS= read -r path; do
     rm -f -- "$path" "$path.part"
   done
@@ -111,6 +113,11 @@ if [ -e "$preparation/incomplete" ] && [ -s "$preparation/installed" ]; then
   sed -n 's/^folder //p' "$preparation/installed" | sort -r | while IFS= read -r path; do
     [ ! -d "$path" ] || rmdir -- "$path" 2>/dev/null
   done
+  set --
+  for name in $(sed -n 's/^package //p' "$preparation/installed"); do
+    if package_version "$name" >/dev/null; then set -- "$@" "$name"; fi
+  done
+  remove_packages "$@" || removed=1
   [ "$removed" != 0 ] || rm -f -- "$preparation/installed"
 fi
 exit "$removed"

@@ -78,7 +78,7 @@ describe('docs/contract.md', () => {
 });
 
 /** Conditions that only TSHosts have. */
-const OF_HOSTS = [ConditionType.Reachable, ConditionType.HostKeyVerified];
+const OF_HOSTS = [ConditionType.Reachable, ConditionType.HostKeyVerified, ConditionType.Prepared];
 
 /** What these throw is the machine's trouble. */
 const OF_MACHINES = /\/(machine-backend|held|fit)\.ts$/;
@@ -91,6 +91,7 @@ describe('docs/states', () => {
     ],
     ['docs/states/tscluster.md', ['controllers/cluster', 'contract']],
     ['docs/states/tshost.md', ['controllers/host']],
+    ['docs/states/tsremediation.md', ['controllers/remediation']],
   ])('%s has a row for every reason that its controller gives', (page, folders) => {
     const given = folders.flatMap((folder) => reasonsIn(folder));
     expect(given.length).toBeGreaterThan(5);
@@ -104,8 +105,18 @@ describe('docs/states', () => {
       'docs/states/tshost.md',
       [ConditionType.InstanceReady, ConditionType.ControlPlaneEndpointReady, ConditionType.Deleting],
     ],
+    [
+      'docs/states/tsremediation.md',
+      [
+        ...[ConditionType.Ready, ConditionType.InstanceReady, ConditionType.Deleting],
+        ...[ConditionType.ControlPlaneEndpointReady, ...OF_HOSTS],
+      ],
+    ],
   ])('%s has a row for every condition', (page, ofOthers) => {
-    const types = Object.values(ConditionType).filter((type) => !ofOthers.some((other) => other === type));
+    const others: readonly string[] = ofOthers;
+    const isOfOthers = (type: string) =>
+      others.includes(type) || (type === 'Remediated') !== page.includes('remediation');
+    const types = Object.values(ConditionType).filter((type) => !isOfOthers(type));
     expect(missingRows(page, types)).toEqual([]);
   });
 

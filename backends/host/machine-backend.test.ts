@@ -94,6 +94,7 @@ describe('what a host says becomes what the machine is', () => {
     {
       status: { state: 'Claimed', ...failure('HostDirty') },
       state: 'pending',
+      reason: 'HostDirty',
       message: 'Host rack-a-07: Claimed; runcmd ended with 1',
     },
     {
@@ -101,6 +102,15 @@ describe('what a host says becomes what the machine is', () => {
       state: 'failed',
       reason: 'BootstrapDataUnsupported',
       message: 'Host rack-a-07: runcmd ended with 1',
+    },
+    {
+      status: {
+        ...{ state: 'Preparing', ...failure('ChecksumMismatch') },
+        operation: { ...operation, kind: 'Prepare', step: 'kubernetes' },
+      },
+      state: 'pending',
+      reason: 'ChecksumMismatch',
+      message: 'Host rack-a-07: Preparing, step kubernetes; runcmd ended with 1',
     },
     {
       status: { state: 'Bootstrapping', operation: { ...operation, step: 'runcmd (7 of 9)' } },

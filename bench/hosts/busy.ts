@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Machines are made on hosts, all at once, and given back: what it costs, and what of the time is the provider's own.
+import type { HostMachineSpec } from '../../api/host.ts';
 import type { HostRecord } from '../../hack/ssh-hosts/record.ts';
 import { mustScrape, requestsBetween, writesOf } from '../manager-process.ts';
 import { machineTime, shareOfOthers } from '../bootstrap/machine-load.ts';
@@ -42,8 +43,8 @@ export interface BusyOptions {
   readonly machines: number;
   /** Machines on other hosts are not waited for. */
   readonly isHealthy?: (host: string) => boolean;
-  /** Done when the machines are made. */
-  readonly meanwhile?: () => Promise<void>;
+  /** What each asks of its host. */
+  readonly asks?: HostMachineSpec;
 }
 
 /** Makes machines and waits until those on healthy hosts are provisioned. */
@@ -60,7 +61,7 @@ export async function makeMachines(world: HostWorld, options: BusyOptions): Prom
   try {
     await Promise.all(
       names.map(async (name) => {
-        await site.addMachine(name);
+        await site.addMachine(name, options.asks);
         createdMs.set(name, Date.now());
       }),
     );

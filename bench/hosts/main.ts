@@ -6,12 +6,15 @@ import { pause } from '../../hack/stack/process.ts';
 import { brokenPromises, digits, machineLine, markdown, type Report } from '../report.ts';
 import { between, giveBack, makeMachines, sample } from './busy.ts';
 import { HELP, type HostBenchOptions, parseOptions } from './options.ts';
-import { busyReport, endReport, idleReport, isolationReport } from './tables.ts';
+import { busyReport, endReport, idleReport, isolationReport, preparedReport } from './tables.ts';
 import { addHosts, type HostWorld, until, withHostWorld } from './world.ts';
 
 /** Of all hosts, each. */
 const SHARE = 0.2;
 const SLOW_MS = 2_000;
+
+/** Nobody serves it: simulated hosts fetch nothing. */
+const PREPARED = { preparation: { source: { artifacts: { baseURL: 'https://artifacts.example.org' } } } };
 
 type Say = (line: string) => void;
 
@@ -32,11 +35,20 @@ async function run(world: HostWorld, options: HostBenchOptions, say: Say): Promi
   say('given back');
   const back = await giveBack(world, 'calm');
 
+  say(`${options.prepared} machines on hosts that are prepared first`);
+  const prepared = await makeMachines(world, {
+    prefix: 'prepared',
+    machines: options.prepared,
+    asks: PREPARED,
+  });
+  const preparedBack = await giveBack(world, 'prepared');
+
   const mixed = await isolation(world, options, say);
   const records = await world.hosts.records();
   return [
     idleReport({ hosts: options.hosts, registered, idle }),
     busyReport({ made: calm, back }),
+    preparedReport({ made: prepared, back: preparedBack, jobSeconds: options.jobSeconds }),
     isolationReport({ calm, ...mixed }),
     endReport(violations(records)),
   ];

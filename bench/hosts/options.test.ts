@@ -3,8 +3,8 @@ import { expect, it } from 'vitest';
 import { parseOptions } from './options.ts';
 
 it.each([
-  [[], { hosts: 200, machines: 100, idleSeconds: 120, jobSeconds: 5, whole: true }],
-  [['--short'], { hosts: 200, machines: 20, idleSeconds: 20, jobSeconds: 1, whole: false }],
+  [[], { hosts: 200, machines: 100, prepared: 50, idleSeconds: 120, jobSeconds: 5, whole: true }],
+  [['--short'], { hosts: 200, machines: 20, prepared: 10, idleSeconds: 20, jobSeconds: 1, whole: false }],
   [['--short', '--machines=30'], { machines: 30, idleSeconds: 20 }],
 ])('%j', (args, expected) => {
   expect(parseOptions(args)).toMatchObject(expected);

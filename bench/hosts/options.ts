@@ -6,8 +6,10 @@ export interface HostBenchOptions {
   readonly hosts: number;
   /** Made at once, and given back at once. */
   readonly machines: number;
+  /** Made at once on hosts that have to be prepared first, and given back. */
+  readonly prepared: number;
   readonly idleSeconds: number;
-  /** Of a bootstrap; a clean-up takes the fifth. */
+  /** Of a bootstrap, and of a preparation; a clean-up takes the fifth. */
   readonly jobSeconds: number;
   /** Waits for hanging hosts as well, which takes minutes. */
   readonly whole: boolean;
@@ -21,9 +23,10 @@ export const HELP = `bench-hosts [flags]: simulated hosts over SSH, idle, busy, 
 
   --hosts N            default 200
   --machines N         made at once; default 100
+  --prepared N         made at once with a preparation; default 50
   --idle-seconds S     length of the idle window; default 120
-  --job-seconds S      how long a bootstrap takes on its host; default 5
-  --short              20 machines, 20 s idle, jobs of 1 s, and no wait for hosts that hang: for continuous integration
+  --job-seconds S      how long a bootstrap or a preparation takes on its host; default 5
+  --short              20 machines, 10 prepared ones, 20 s idle, jobs of 1 s, and no wait for hosts that hang: for continuous integration
   --manager FILE       our program; default: the bundle that the image runs, made for this run
   --profile DIR        write CPU profiles of the manager to DIR
 
@@ -31,8 +34,8 @@ The exit code is 1 when a promise is broken that does not depend on the speed of
 with two owners.
 `;
 
-const SHORT = { machines: 20, idleSeconds: 20, jobSeconds: 1 };
-const FULL = { machines: 100, idleSeconds: 120, jobSeconds: 5 };
+const SHORT = { machines: 20, prepared: 10, idleSeconds: 20, jobSeconds: 1 };
+const FULL = { machines: 100, prepared: 50, idleSeconds: 120, jobSeconds: 5 };
 
 /** Throws an Error that says which argument is wrong; `undefined` asks for the help text. */
 export function parseOptions(args: readonly string[]): HostBenchOptions | undefined {
@@ -41,6 +44,7 @@ export function parseOptions(args: readonly string[]): HostBenchOptions | undefi
     options: {
       hosts: { type: 'string', default: '200' },
       machines: { type: 'string' },
+      prepared: { type: 'string' },
       'idle-seconds': { type: 'string' },
       'job-seconds': { type: 'string' },
       short: { type: 'boolean', default: false },
@@ -51,16 +55,19 @@ export function parseOptions(args: readonly string[]): HostBenchOptions | undefi
   });
   if (values.help) return undefined;
   const usual = values.short ? SHORT : FULL;
-  const number = (flag: 'machines' | 'idle-seconds' | 'job-seconds', preset: number) =>
+  const number = (flag: 'machines' | 'prepared' | 'idle-seconds' | 'job-seconds', preset: number) =>
     values[flag] === undefined ? preset : positive(flag, values[flag]);
   const options = {
     hosts: positive('hosts', values.hosts),
     machines: number('machines', usual.machines),
+    prepared: number('prepared', usual.prepared),
     idleSeconds: number('idle-seconds', usual.idleSeconds),
     jobSeconds: number('job-seconds', usual.jobSeconds),
   };
-  if (options.machines > options.hosts)
-    throw new Error(`--machines is ${options.machines}; there are ${options.hosts} hosts`);
+  for (const flag of ['machines', 'prepared'] as const) {
+    if (options[flag] > options.hosts)
+      throw new Error(`--${flag} is ${options[flag]}; there are ${options.hosts} hosts`);
+  }
   return { ...options, whole: !values.short, manager: values.manager, profileDir: values.profile };
 }
 

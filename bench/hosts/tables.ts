@@ -63,6 +63,32 @@ export function busyReport(found: {
   };
 }
 
+/** Machines whose hosts become ready for kubeadm first: one job more for each. */
+export function preparedReport(found: {
+  readonly made: BusyRun;
+  readonly back: Omit<BusyRun, 'shares'>;
+  readonly jobSeconds: number;
+}): Report {
+  const { made, back, jobSeconds } = found;
+  const own = made.shares.map(({ total }) => total - 2 * jobSeconds);
+  return {
+    title: `${digits(made.machines)} machines at once on plain hosts, prepared, made and given back`,
+    rows: [
+      { what: 'until all are provisioned', value: `${digits(made.seconds)} s` },
+      shareRow('created to provisioned', made, ({ total }) => total),
+      {
+        what: "the provider's own share, p99",
+        value: `${digits(quantile(own, 0.99))} s`,
+        hold: target(`below ${OWN_SHARE} s`, quantile(own, 0.99) < OWN_SHARE),
+      },
+      { what: 'wait in the queue, p99', value: wait(made) },
+      ...perHost('', made, made.machines),
+      { what: 'CPU that others had meanwhile', value: `${digits(100 * made.others)} %` },
+      ...perHost('given back: ', back, back.machines),
+    ],
+  };
+}
+
 /** The same machines where some hosts hang and some are slow. */
 export function isolationReport(found: {
   readonly calm: BusyRun;

@@ -33,7 +33,7 @@ export async function withHostWorld<T>(
     const { client, stack, apiServer, dir } = environment;
     const kubernetes = stack.versions.kubernetes;
     const ms = options.jobSeconds * 1_000;
-    const plan = { all: { bootstrapMs: [ms, ms], cleanMs: [ms / 5, ms / 5] } } as const;
+    const plan = { all: { prepareMs: [ms, ms], bootstrapMs: [ms, ms], cleanMs: [ms / 5, ms / 5] } } as const;
     const hosts = await startHostsProcess({ dir, count: options.hosts, kubernetes, plan });
     servers.push(hosts.server);
     const namespace = await environment.namespace('bench');

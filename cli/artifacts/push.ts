@@ -7,6 +7,7 @@ import { readBundle } from './bundle-folder.ts';
 import { digestOf } from './download.ts';
 import { ArtifactError } from './errors.ts';
 import { httpClient } from './http.ts';
+import { imageName } from './image-name.ts';
 import { registryPlace } from './mirrors.ts';
 import { readImageArchive } from './oci-archive.ts';
 import { loginOf, oneOf, readText, required } from './options.ts';
@@ -78,7 +79,24 @@ function imagesIn(dir: string, architecture: string): Artifact[] {
   const images = new Map(all.map((artifact) => [artifact.name, artifact]));
   if (images.size === 0)
     throw new ArtifactError(`${dir}: no image for linux/${architecture} is in the bundle`);
+  refuseNamesakes([...images.keys()]);
   return [...images.values()];
+}
+
+/** A mirror is not told of which registry an image is: two of the same repository and tag would overwrite each other. */
+function refuseNamesakes(names: readonly string[]): void {
+  const seen = new Map<string, string>();
+  for (const name of names) {
+    const { repository, tag } = imageName(name);
+    const there = `${repository}:${tag}`;
+    const other = seen.get(there);
+    if (other !== undefined) {
+      throw new ArtifactError(
+        `${other} and ${name} would both be ${there}; make a bundle for each and push them with another --prefix`,
+      );
+    }
+    seen.set(there, name);
+  }
 }
 
 async function requireUndamaged(path: string, { sha256 }: Artifact): Promise<void> {

@@ -5,11 +5,12 @@ import { createServer as createTLSServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
-import type { HostPreparation } from '../../api/preparation.ts';
+import type { HostPreparation, RegistryMirror } from '../../api/preparation.ts';
 import { UsageError } from '../manifests.ts';
 import { readBundle } from './bundle-folder.ts';
 import { ArtifactError, reasonOf } from './errors.ts';
 import { imageName } from './image-name.ts';
+import { registryPlace } from './mirrors.ts';
 import { readText, required } from './options.ts';
 import { type Access, staticFiles } from './static-files.ts';
 
@@ -24,7 +25,7 @@ Serves what the manifest of a bundle lists, until SIGTERM. Any other web server 
   --print-preparation          print what to write into spec.host.preparation of a TSMachineTemplate, and end
   --url URL                    how hosts reach this server, for --print-preparation
   --ca FILE                    PEM certificate that hosts are to trust, for --print-preparation
-  --registry URL               the registry with the images of the bundle, for --print-preparation
+  --registry URL               the registry with its images, with the prefix if they have one, for --print-preparation
 `;
 
 const OPTIONS = {
@@ -146,15 +147,17 @@ function preparationYAML(dir: string, values: Values): string {
   ).replace(/\/$/, '');
   const caBundle = values.ca === undefined ? {} : { caBundle: readText(values.ca) };
   const names = bundle.filter(({ kind }) => kind === 'image').map(({ name }) => imageName(name).registry);
-  const { registry } = values;
+  const mirror = values.registry === undefined ? undefined : { ...mirrorAt(values.registry), ...caBundle };
   const preparation: HostPreparation = {
     source: { artifacts: { baseURL, ...caBundle, manifestSHA256: staticFiles(dir).manifestSHA256() } },
-    ...(registry !== undefined && {
-      registries: [...new Set(names)].map((name) => ({
-        name,
-        mirrors: [{ endpoint: registry, ...caBundle }],
-      })),
-    }),
+    ...(mirror && { registries: [...new Set(names)].map((name) => ({ name, mirrors: [mirror] })) }),
   };
-  return stringify({ spec: { host: { preparation } } });
+  return stringify({ spec: { host: { preparation } } }, { aliasDuplicateObjects: false });
+}
+
+/** The form that container runtimes take for a place below which all repositories are. */
+function mirrorAt(registry: string): RegistryMirror {
+  const { origin, prefix } = registryPlace(registry);
+  if (prefix === '') return { endpoint: origin };
+  return { endpoint: `${origin}/v2/${prefix.replace(/\/$/, '')}`, overridePath: true };
 }

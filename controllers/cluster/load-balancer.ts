@@ -10,7 +10,7 @@ import { chooseHost, heldBy } from './choose-host.ts';
 import type { ClusterScope } from './scope.ts';
 
 /** Where the endpoint listens unless another port is given. */
-const DEFAULT_PORT = 6443;
+export const DEFAULT_PORT = 6443;
 /** How often one pass chooses anew when others are faster. */
 const ROUNDS = 3;
 /** Somebody else wrote to the host at the same moment. */

@@ -4,7 +4,7 @@ import { TSCLUSTER_FINALIZER } from '../../api/labels.ts';
 import { hold, next, type Phase, type Step } from '../../contract/phases.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import { removeFinalizer } from '../../runtime/finalizers.ts';
-import { claimLoadBalancer, isValid, releaseLoadBalancer } from './load-balancer.ts';
+import { claimLoadBalancer, DEFAULT_PORT, isValid, releaseLoadBalancer } from './load-balancer.ts';
 import type { ClusterScope } from './scope.ts';
 
 /** How many machine names a message carries before it says "and N more". */
@@ -42,8 +42,14 @@ function reportFailureDomains(_ctx: Ctx, scope: ClusterScope): Step {
   return next();
 }
 
-/** With an external load balancer the endpoint is given, here (IC-2) or on the Cluster (IC-2b); it is not copied between the two. */
+/**
+ * With an external load balancer the endpoint is given, here (IC-2) or on the Cluster (IC-2b); it is not copied between the two. Of an address
+ * that hosts share the host is given here, and it answers where their API servers do.
+ */
 function resolveEndpoint(_ctx: Ctx, scope: ClusterScope): Step {
+  const { controlPlaneEndpoint, controlPlaneLoadBalancer } = scope.object.spec;
+  if (controlPlaneLoadBalancer?.type === 'VirtualIP' && controlPlaneEndpoint !== undefined)
+    controlPlaneEndpoint.port ??= DEFAULT_PORT;
   if (isValid(scope.object.spec.controlPlaneEndpoint) || isValid(scope.cluster?.spec?.controlPlaneEndpoint))
     return next();
   const message =

@@ -66,6 +66,22 @@ describe('provisioning', () => {
     expect(world.tsCluster()?.status?.initialization).toBeUndefined();
   });
 
+  it('needs nothing but the address that the hosts of the control plane share, which answers where their API servers do', async () => {
+    const spec = {
+      controlPlaneLoadBalancer: { type: 'VirtualIP' as const },
+      controlPlaneEndpoint: { host: '10.0.0.100' },
+    };
+    world.api.put(tsCluster({ spec }));
+    await world.reconcileCluster();
+    expect(world.tsCluster()).toMatchObject({
+      spec: { controlPlaneEndpoint: { host: '10.0.0.100', port: 6443 } },
+      status: { initialization: { provisioned: true } },
+    });
+    const writes = world.api.writes.length;
+    await world.reconcileCluster();
+    expect(world.api.writes.length).toBe(writes);
+  });
+
   it('IC-2b: an endpoint on the Cluster is enough and is not copied', async () => {
     world.api.put(unready);
     world.cluster({ spec: { infrastructureRef, controlPlaneEndpoint: { host: 'api', port: 6443 } } });

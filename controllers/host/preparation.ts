@@ -77,22 +77,21 @@ function packagesFor({ isControlPlane, tsCluster }: ClaimingMachine): readonly s
 }
 
 function networkOf(host: TSHost, { cluster, tsCluster }: ClaimingMachine): ClusterNetwork {
-  const { clusterNetwork: { pods, services, serviceDomain = DEFAULT_SERVICE_DOMAIN } = {}, ...spec } =
-    cluster?.spec ?? {};
-  const { host: endpointHost = '' } = spec.controlPlaneEndpoint ?? tsCluster?.spec.controlPlaneEndpoint ?? {};
+  const { pods, services, serviceDomain = DEFAULT_SERVICE_DOMAIN } = cluster?.spec?.clusterNetwork ?? {};
+  const endpoints = [cluster?.spec?.controlPlaneEndpoint, tsCluster?.spec.controlPlaneEndpoint];
+  const endpointHost = endpoints.map((one) => one?.host ?? '').find((one) => one !== '');
   const address = nodeAddress(host);
   return {
-    ...cidrs(pods, services),
+    podCIDRs: blocksOf(pods),
+    serviceCIDRs: blocksOf(services),
     serviceDomain,
-    ...(endpointHost !== '' && { endpointHost }),
+    ...(endpointHost !== undefined && { endpointHost }),
     ...(address !== undefined && { nodeAddress: address }),
   };
 }
 
-type Blocks = { readonly cidrBlocks?: readonly string[] } | undefined;
-
-function cidrs(pods: Blocks, services: Blocks): Pick<ClusterNetwork, 'podCIDRs' | 'serviceCIDRs'> {
-  return { podCIDRs: pods?.cidrBlocks ?? [], serviceCIDRs: services?.cidrBlocks ?? [] };
+function blocksOf(network: { readonly cidrBlocks?: readonly string[] } | undefined): readonly string[] {
+  return network?.cidrBlocks ?? [];
 }
 
 /** Exit codes of the steps. */

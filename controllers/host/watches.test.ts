@@ -150,3 +150,43 @@ it('kinds: its own comes first', () => {
   ]);
   expect(world.host('h1')?.metadata.finalizers).toEqual([TSHOST_FINALIZER]);
 });
+
+describe('hosts that share an address', () => {
+  beforeEach(() => {
+    world.tsCluster({
+      controlPlaneLoadBalancer: { type: 'VirtualIP' },
+      controlPlaneEndpoint: { host: '10.0.0.100' },
+    });
+    world.addMachine('m2', { controlPlane: true });
+    world.claim('h2', 'm2');
+    world.addHost('h3', { status: { state: 'Provisioned' } });
+    world.addMachine('worker');
+    world.claim('h3', 'worker');
+    world.editHost('lb1', ({ spec }) => (spec.claim = { generation: 1 }));
+  });
+
+  it.each<[string, (host: TSHost) => unknown, string[]]>([
+    ['whom it knows', (host) => (host.status!.virtualIP = known('10.0.0.2')), ['h2']],
+    ['its address', (host) => (host.spec.ssh.address = 'other'), ['h1', 'h2']],
+    ['its state', (host) => (host.status!.state = 'Releasing'), ['h2']],
+    ['its claim, when we free it', (host) => (host.spec.claim = { generation: 1 }), ['h2']],
+    ['a boot, which is nothing to the others', (host) => (host.status!.bootID = 'other'), []],
+  ])('hear of each other: %s', (_what, change, expected) => {
+    expect(woken(world.host('h1')!, change)).toEqual(expected);
+  });
+
+  it('hear of a machine that names its host, and of their cluster', () => {
+    expect(woken(world.machine('m2')!, ({ spec }) => delete spec.providerID)).toEqual(['h1', 'h2']);
+    const tsCluster = world.api.read(TSClusterKind, world.c1)!;
+    const change = { type: 'VirtualIP' as const, virtualIP: { routerID: 7 } };
+    expect(woken(tsCluster, ({ spec }) => (spec.controlPlaneLoadBalancer = change))).toEqual(['h1', 'h2']);
+  });
+
+  it('hear nothing of workers', () => {
+    expect(woken(world.host('h3')!, ({ status }) => (status!.state = 'Releasing'))).toEqual([]);
+  });
+});
+
+function known(peer: string) {
+  return { address: '10.0.0.100', peers: [peer], configHash: 'x' };
+}

@@ -23,7 +23,7 @@ import { hasFinalizer } from '../../runtime/finalizers.ts';
 import type { Cache, InformerEvent } from '../../runtime/informer.ts';
 import { keyOf, nameOf, type ObjectName } from '../../runtime/object.ts';
 import { claimOf } from './claim.ts';
-import { sharersOf } from './virtual-ip.ts';
+import { sharersOf } from './virtual-ip-members.ts';
 
 /** Index over TSHosts: `namespace/name` of the TSMachine that the claim names. */
 export const CLAIM_INDEX = 'claim';

@@ -187,7 +187,9 @@ function packagesOf(machine: Machine): Set<string> {
 function filesOfPackage(machine: Machine, name: string): string[] {
   const info = join(machine.rootDir, 'var/lib/dpkg/info');
   const lists = [`${name}.list`, `${name}:amd64.list`, `${name}:arm64.list`, `${name}.conffiles`];
-  return lists.flatMap((list) => textOf(join(info, list)).split('\n'));
+  const listed = lists.flatMap((list) => textOf(join(info, list)).split('\n'));
+  // Packages still name folders that are links to those of /usr.
+  return listed.flatMap((path) => [path, path.replace(/^\/(bin|sbin|lib|lib64)\//, '/usr/$1/')]);
 }
 
 /** Empty when it is not there, or no more. */

@@ -19,6 +19,7 @@ const HELP = `node hack/ssh-hosts/main.ts [flags]: simulated hosts, each with a 
 
   --count N               how many; default 10
   --kubernetes VERSION    of kubeadm and kubelet on them; default v1.36.0
+  --plain                 nothing was installed on them yet
   --plan FILE             JSON: {"all": {...}, "hosts": {"3": {"sshd": "hangs"}}}; fields as in behaviour.ts
   --seed N                draws all times; default 1
 `;
@@ -27,6 +28,7 @@ const { values } = parseArgs({
   options: {
     count: { type: 'string', default: '10' },
     kubernetes: { type: 'string', default: 'v1.36.0' },
+    plain: { type: 'boolean', default: false },
     plan: { type: 'string' },
     seed: { type: 'string', default: '1' },
     help: { type: 'boolean', default: false },
@@ -37,8 +39,8 @@ if (values.help) process.stdout.write(HELP);
 else {
   const plan =
     values.plan === undefined ? {} : { plan: JSON.parse(readFileSync(values.plan, 'utf8')) as Plan };
-  const { count, kubernetes, seed } = values;
-  const made = await startSshHosts({ count: Number(count), kubernetes, seed: Number(seed), ...plan });
+  const { count, kubernetes, plain, seed } = values;
+  const made = await startSshHosts({ count: Number(count), kubernetes, plain, seed: Number(seed), ...plan });
   const line: HostsLine = {
     url: await startControl(made),
     privateKey: made.privateKey,

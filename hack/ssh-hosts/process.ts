@@ -13,6 +13,8 @@ export interface HostsProcessOptions {
   readonly dir: string;
   readonly count: number;
   readonly kubernetes: string;
+  /** Nothing was installed on them yet. */
+  readonly plain?: boolean;
   readonly plan?: Plan;
 }
 
@@ -24,7 +26,7 @@ export interface HostsProcess extends HostsLine {
 
 /** Answers when all hosts listen. */
 export async function startHostsProcess(options: HostsProcessOptions): Promise<HostsProcess> {
-  const { dir, count, kubernetes, plan = {} } = options;
+  const { dir, count, kubernetes, plain = false, plan = {} } = options;
   const planFile = join(dir, 'ssh-hosts.json');
   writeFileSync(planFile, JSON.stringify(plan));
   const logFile = join(dir, 'ssh-hosts.log');
@@ -38,6 +40,7 @@ export async function startHostsProcess(options: HostsProcessOptions): Promise<H
       `--count=${count}`,
       `--kubernetes=${kubernetes}`,
       `--plan=${planFile}`,
+      ...(plain ? ['--plain'] : []),
     ],
   });
   const said = () => readFileSync(logFile, 'utf8');

@@ -84,6 +84,7 @@ export class SimulatedHost {
 
   private reply(request: Request, script: string): Answer {
     if ('job' in request) return said(this.replyOfJob(request));
+    if ('owner' in request) return said(this.foreign(request.owner) ?? this.replyToOwner(request));
     switch (request.kind) {
       case 'probe':
         return said(this.probe());
@@ -93,22 +94,20 @@ export class SimulatedHost {
         return said('');
       case 'finish':
         return this.finish();
-      case 'balance':
-        return said(this.foreign(request.owner) ?? this.balance(request));
-      case 'reboot':
-        return said(this.foreign(request.owner) ?? this.leaveBoot(request));
-      case 'release':
-        this.isKubeletHeld = false;
-        return said(this.foreign(request.owner) ?? 'ts-provider: released\n');
       case 'unknown':
         this.record.unknown.push(firstLine(script));
         return { exitCode: 127, stdout: '' };
     }
   }
 
-  private leaveBoot({ fromBootID, holdKubelet }: Extract<Request, { kind: 'reboot' }>): string {
-    if (this.bootID !== fromBootID) return `ts-provider: ${this.isKubeletHeld ? 'held' : 'done'}\n`;
-    this.isKubeletHeld = holdKubelet;
+  private replyToOwner(request: Extract<Request, { kind: 'balance' | 'reboot' | 'release' }>): string {
+    if (request.kind === 'balance') return this.balance(request);
+    if (request.kind === 'release') {
+      this.isKubeletHeld = false;
+      return 'ts-provider: released\n';
+    }
+    if (this.bootID !== request.fromBootID) return `ts-provider: ${this.isKubeletHeld ? 'held' : 'done'}\n`;
+    this.isKubeletHeld = request.holdKubelet;
     this.reboot();
     return 'ts-provider: asked\n';
   }
@@ -118,9 +117,9 @@ export class SimulatedHost {
       case 'progress':
         return this.jobs.get(request.job)?.answer(Date.now()) ?? 'none\nend of answer\n';
       case 'look':
-        return this.foreign(request.owner) ?? this.occupied(request) ?? this.look(request.job);
+        return this.refusal(request) ?? this.look(request.job);
       case 'upload':
-        return this.foreign(request.owner) ?? this.occupied(request) ?? this.upload(request);
+        return this.refusal(request) ?? this.upload(request);
       case 'launch':
         this.jobs.get(request.job)?.launch(Date.now());
         return 'ts-provider: started\n';
@@ -132,7 +131,9 @@ export class SimulatedHost {
     return isForeign ? `ts-provider: foreign ${this.owner}\n` : undefined;
   }
 
-  private occupied({ job, alone }: { readonly job: string; readonly alone: boolean }): string | undefined {
+  private refusal({ job, owner, alone }: Extract<Request, { kind: 'look' | 'upload' }>): string | undefined {
+    const foreign = this.foreign(owner);
+    if (foreign !== undefined) return foreign;
     const other = [...this.jobs].find(([id, one]) => id !== job && one.runs(Date.now()));
     return alone && other !== undefined ? `ts-provider: occupied ${other[0]}\n` : undefined;
   }

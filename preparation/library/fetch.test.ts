@@ -113,7 +113,7 @@ describe.each(Object.keys(TOOLS))('with %s', (tool) => {
     { name: 'nobody who listens', from: 'http://127.0.0.1:1/file', says: '127.0.0.1' },
     { name: 'a name that nobody knows', from: 'http://nowhere.invalid/file', says: 'nowhere.invalid' },
   ])('$name is unreachable', async ({ path, from, says }) => {
-    const { code, said } = await run(tool, `download ${from ?? url(path!)} ${SHA256} ${work}/got`);
+    const { code, said } = await run(tool, `download ${from ?? url(path)} ${SHA256} ${work}/got`);
     expect(code).toBe(72);
     expect(said.split('\n').at(-1)).toMatch(/^error: http.* cannot be fetched: /);
     expect(said.split('\n').at(-1)).toContain(says);

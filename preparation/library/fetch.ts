@@ -101,7 +101,7 @@ fetch_part() {
 # Who was asked answered, and would not give it.
 was_refused() {
   case "$fetch_said" in
-    *'error: 40'* | *'ERROR 40'* | *' 40[0-689] '*) return 0 ;;
+    *'error: 40'* | *'ERROR 40'* | *' 40'[0-689]' '*) return 0 ;;
   esac
   return 1
 }

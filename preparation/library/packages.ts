@@ -22,10 +22,14 @@ has_package() {
   esac
   [ -z "$2" ]
 }
-# The line of what a program of packages said that tells most.
+# The line of what a program of packages said that tells most. Those of apt that begin with E: have all of it in one line.
 telling_line() {
-  printf '%s\n' "$package_said" | grep -v '^ *$' |
-    awk 'tolower($0) ~ /^(e:|err:|error|problem|no match|no provider)|no_pubkey|not found|gpg check|signature|curl error|no space|cannot|could not|failed/ { best = best == "" ? $0 : best } { last = $0 } END { print best != "" ? best : last }'
+  printf '%s\n' "$package_said" | awk '
+    /^ *$/ { next }
+    { last = $0 }
+    /^E: / && apt == "" { apt = $0 }
+    tolower($0) ~ /^(error|problem|no match|no provider)|not found|gpg check|signature|curl error|no space|cannot|could not|failed/ && best == "" { best = $0 }
+    END { print apt != "" ? apt : best != "" ? best : last }'
 }
 # Ends the step with the reason of what a program of packages said; word: what was to be done.
 package_failed() {

@@ -2,7 +2,7 @@
 // Images that a node needs before it can ask for any: those of the artifacts, and the one that holds a pod together.
 import type { PreparationInput } from '../input.ts';
 import { parseVersion } from '../kubernetes-version.ts';
-import { quote } from '../shell.ts';
+import { type FileContent, isFile, quote, writeFile } from '../shell.ts';
 import type { PreparationStep } from '../step.ts';
 import { artifactsPrefix } from './artifacts.ts';
 import { sandboxImage } from './runtime-config.ts';
@@ -20,16 +20,23 @@ export function imagesSteps(input: PreparationInput): PreparationStep[] {
     '}',
     '',
   ].join('\n');
+  const client = clientFile(crio ? 'crio/crio.sock' : 'containerd/containerd.sock');
   const prefix = artifactsPrefix(input) + settings + sandboxImage(input);
   return [
     {
       id: 'images',
       impact: 'none',
       deadlineSeconds: 1800,
-      check: `${prefix}${FUNCTIONS}has_images\n`,
-      apply: `${prefix}${FUNCTIONS}${APPLY}`,
+      check: `${prefix}${FUNCTIONS}${isFile(client)} && has_images\n`,
+      apply: `${prefix}${FUNCTIONS}${writeFile(client)}${APPLY}`,
     },
   ];
+}
+
+/** So that people need not tell crictl whom to ask. */
+function clientFile(socket: string): FileContent {
+  const content = `runtime-endpoint: unix:///run/${socket}\nimage-endpoint: unix:///run/${socket}\ntimeout: 10\n`;
+  return { path: '/etc/crictl.yaml', mode: 0o644, content: `# Written by ts-provider\n${content}` };
 }
 
 /** For messages: who is asked for an image of a registry. */
@@ -42,7 +49,7 @@ function endpointCases({ spec }: PreparationInput): string[] {
     const own = fallback === true ? ', $1' : '';
     return `${name === '*' ? '*' : quote(name)}) say ${quote(endpoints)}"${own}" ;;`;
   });
-  return [...cases, '*) say "$1" ;;'];
+  return registries.some(({ name }) => name === '*') ? cases : [...cases, '*) say "$1" ;;'];
 }
 
 const FUNCTIONS = String.raw`
@@ -96,6 +103,7 @@ pull() {
 `;
 
 const APPLY = String.raw`
+has_systemd || return 0
 tries=0
 until [ -S "$(runtime_socket)" ]; do
   tries=$(( tries + 1 ))
@@ -109,7 +117,7 @@ while read -r line; do
   # The archive, what is unpacked of it, and what containerd keeps of both.
   room /var/lib/containerd $(( $(word 2 $line) * 3 ))
   get_artifact "$line" "$downloads/image.tar"
-  import_said=$(ctr -n k8s.io images import --digests=false "$downloads/image.tar" 2>&1 </dev/null) ||
+  import_said=$(ctr -n k8s.io images import "$downloads/image.tar" 2>&1 </dev/null) ||
     unwritten "$name: its archive cannot be imported: $(printf '%s\n' "$import_said" | tail -n 1)"
   rm -f -- "$downloads/image.tar"
   images_here | grep -Fxq -- "$name" || failed ImageUnavailable "$name: the archive $(word 7 $line) has no image of that name"

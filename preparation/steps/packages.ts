@@ -80,7 +80,7 @@ if [ -s "$preparation/wanted" ]; then
     note_packages "$(word 4 $line)"
     set -- "$@" "$file"
   done <"$preparation/wanted"
-  room /usr $(awk '{ sum += $2 } END { printf "%d", sum * 4 }' "$preparation/wanted")
+  room /usr "$(awk '{ sum += $2 } END { printf "%d", sum * 4 }' "$preparation/wanted")"
   install_package_files "$@"
   rm -f -- "$@"
 fi

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where packages of Kubernetes and of the container runtime come from: upstream, or a mirror laid out as upstream is.
+import type { ContainerRuntime } from '../../api/preparation.ts';
 import type { PreparationInput } from '../input.ts';
 import { type KubernetesVersion, parseVersion } from '../kubernetes-version.ts';
 import { PreparationError } from '../preparation-error.ts';
@@ -29,12 +30,8 @@ export function repositoriesSteps(input: PreparationInput): PreparationStep[] {
 function familyFunctions({ kubernetesVersion, spec }: PreparationInput): string {
   const version = parseVersion(kubernetesVersion);
   const { kubernetes = {}, containerRuntime = {} } = spec.source?.packages ?? {};
-  const runtime = spec.containerRuntime ?? {};
   const url = `${base(kubernetes.baseURL ?? KUBERNETES)}/${version.minor}`;
-  const [deb, rpm] =
-    runtime.type === 'crio'
-      ? crioLines(crioBase(runtime.version, containerRuntime.baseURL, version))
-      : dockerLines(base(containerRuntime.baseURL ?? DOCKER));
+  const [deb, rpm] = runtimeLines(spec.containerRuntime ?? {}, containerRuntime.baseURL, version);
   return [
     `kubernetes_key=${quote(kubernetes.key ?? '')}\nruntime_key=${quote(containerRuntime.key ?? '')}\n`,
     'each_repository() {\ncase "$family" in\n',
@@ -61,6 +58,11 @@ function crioBase(wanted: string | undefined, own: string | undefined, version: 
 }
 
 type Lines = readonly [deb: string, rpm: string];
+
+function runtimeLines(runtime: ContainerRuntime, own: string | undefined, version: KubernetesVersion): Lines {
+  if (runtime.type === 'crio') return crioLines(crioBase(runtime.version, own, version));
+  return dockerLines(base(own ?? DOCKER));
+}
 
 function crioLines(url: string): Lines {
   const line = (folder: string, suite: string, key: string): string =>

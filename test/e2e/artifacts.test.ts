@@ -424,7 +424,7 @@ it('serves the bundle until it is asked to end', async () => {
     const response = await fetch(`${url}/${file}`);
     expect(response.headers.get('etag')).toBe(`"${sha256}"`);
     expect((await response.arrayBuffer()).byteLength).toBe(size);
-    expect(readFileSync(logFile, 'utf8')).toContain(`GET "/${file}" 200 ${size}\n`);
+    await expect.poll(() => readFileSync(logFile, 'utf8')).toContain(`GET "/${file}" 200 ${size}\n`);
   }
   await server.stop();
   expect(server.exitCode()).toBe(0);

@@ -198,5 +198,208 @@ const CLUSTERS: readonly ValidationCase[] = [
   },
 ];
 
-/** Hosts, machines on hosts, clusters of hosts. */
-export const HOST_CASES: readonly ValidationCase[] = [...HOSTS, ...MACHINES, ...CLUSTERS];
+const preparation = (spec: object) => machine({ host: { preparation: spec } });
+const mirror = { endpoint: 'https://mirror.example:5000' };
+const PREPARATIONS: readonly ValidationCase[] = [
+  { name: 'preparation with defaults', manifest: preparation({}), want: 'accepted' },
+  {
+    name: 'preparation with everything',
+    manifest: preparation({
+      source: { artifacts: { baseURL: 'https://a.example', caBundle: 'x', manifestSHA256: 'a'.repeat(64) } },
+      containerRuntime: {
+        ...{
+          type: 'crio',
+          version: '1.36',
+          cgroupDriver: 'cgroupfs',
+          sandboxImage: 'registry.k8s.io/pause:3.10',
+        },
+        additionalConfig: 'a = 1',
+      },
+      registries: [
+        { name: '*', mirrors: [mirror] },
+        {
+          name: 'registry.k8s.io',
+          mirrors: [{ ...mirror, caBundle: 'x', overridePath: true, authRef: { name: 'pull' } }, mirror],
+          fallback: true,
+        },
+      ],
+      proxy: { https: 'http://proxy:3128', noProxy: ['.example.org'], credentialsRef: { name: 'proxy' } },
+      timeServers: ['ntp.example.org'],
+      journalMaxUse: '512M',
+      sysctls: { 'vm.max_map_count': '262144' },
+      ignorePreflight: ['Disk'],
+      repair: 'Never',
+    }),
+    want: 'accepted',
+  },
+  {
+    name: 'two sources',
+    manifest: preparation({ source: { packages: {}, artifacts: { baseURL: 'https://a.example' } } }),
+    want: /set exactly one source, packages or artifacts/,
+  },
+  { name: 'no source', manifest: preparation({ source: {} }), want: /set exactly one source/ },
+  {
+    name: 'artifacts without an address',
+    manifest: preparation({ source: { artifacts: {} } }),
+    want: /source.artifacts.baseURL: Required/,
+  },
+  {
+    name: 'an address that is none',
+    manifest: preparation({ source: { artifacts: { baseURL: 'ftp://a.example' } } }),
+    want: /source.artifacts.baseURL/,
+  },
+  {
+    name: 'a hash that is none',
+    manifest: preparation({ source: { artifacts: { baseURL: 'https://a.example', manifestSHA256: 'abc' } } }),
+    want: /manifestSHA256/,
+  },
+  {
+    name: 'a runtime that nobody knows',
+    manifest: preparation({ containerRuntime: { type: 'docker' } }),
+    want: /containerRuntime.type: Unsupported value/,
+  },
+  {
+    name: 'a version with a v',
+    manifest: preparation({ containerRuntime: { version: 'v2.2.3' } }),
+    want: /containerRuntime.version/,
+  },
+  {
+    name: 'a registry twice',
+    manifest: preparation({
+      registries: [
+        { name: '*', mirrors: [mirror] },
+        { name: '*', mirrors: [mirror] },
+      ],
+    }),
+    want: /Duplicate value/,
+  },
+  {
+    name: 'a registry without a mirror',
+    manifest: preparation({ registries: [{ name: 'docker.io', mirrors: [] }] }),
+    want: /registries\[0\].mirrors/,
+  },
+  {
+    name: 'a check that nobody knows',
+    manifest: preparation({ ignorePreflight: ['Everything'] }),
+    want: /ignorePreflight\[0\]: Unsupported value/,
+  },
+  {
+    name: 'a kernel setting that is a command',
+    manifest: preparation({ sysctls: { 'vm.swappiness': '1; reboot' } }),
+    want: /sysctls/,
+  },
+  {
+    name: 'exceptions of a proxy that a shell would read',
+    manifest: preparation({ proxy: { https: 'http://p:1', noProxy: ['$(reboot)'] } }),
+    want: /noProxy\[0\]/,
+  },
+  {
+    name: 'machine that wants another preparation',
+    manifest: preparation({}),
+    then: { spec: { host: { preparation: { journalMaxUse: '2G' } } } },
+    want: /host.preparation is fixed/,
+  },
+  {
+    name: 'machine whose preparation is taken away',
+    manifest: preparation({}),
+    then: { spec: { host: { preparation: null } } },
+    want: /host.preparation is fixed/,
+  },
+];
+
+const shared = { type: 'VirtualIP' };
+const VIRTUAL_IPS: readonly ValidationCase[] = [
+  {
+    name: 'cluster behind an address that its hosts share',
+    manifest: cluster({
+      controlPlaneEndpoint: { host: '10.0.0.100', port: 6443 },
+      controlPlaneLoadBalancer: { ...shared, virtualIP: { routerID: 51 } },
+    }),
+    want: 'accepted',
+  },
+  {
+    name: 'a shared address that nobody gave',
+    manifest: cluster({ controlPlaneLoadBalancer: shared }),
+    want: /VirtualIP needs controlPlaneEndpoint.host: a free IPv4 address/,
+  },
+  {
+    name: 'a name as shared address',
+    manifest: cluster({
+      controlPlaneEndpoint: { host: 'api.example.org', port: 6443 },
+      controlPlaneLoadBalancer: shared,
+    }),
+    want: /VirtualIP needs controlPlaneEndpoint.host: a free IPv4 address/,
+  },
+  {
+    name: 'a shared address of IPv6',
+    manifest: cluster({
+      controlPlaneEndpoint: { host: 'fd00::1', port: 6443 },
+      controlPlaneLoadBalancer: shared,
+    }),
+    want: /VirtualIP needs controlPlaneEndpoint.host: a free IPv4 address/,
+  },
+  {
+    name: 'a router id for nothing',
+    manifest: cluster({ controlPlaneLoadBalancer: { type: 'External', virtualIP: { routerID: 51 } } }),
+    want: /virtualIP is for the type VirtualIP only/,
+  },
+  {
+    name: 'a router id that VRRP has not',
+    manifest: cluster({
+      controlPlaneEndpoint: { host: '10.0.0.100', port: 6443 },
+      controlPlaneLoadBalancer: { ...shared, virtualIP: { routerID: 256 } },
+    }),
+    want: /routerID/,
+  },
+  {
+    name: 'hosts for a balancer, where the address is shared',
+    manifest: cluster({
+      controlPlaneEndpoint: { host: '10.0.0.100', port: 6443 },
+      controlPlaneLoadBalancer: { ...shared, ...selector },
+    }),
+    want: /other types take none/,
+  },
+  {
+    name: 'a shared address where somebody else made the endpoint',
+    manifest: cluster({ controlPlaneEndpoint: { host: '10.0.0.100', port: 6443 } }),
+    then: { spec: { controlPlaneLoadBalancer: shared } },
+    want: /type is fixed/,
+  },
+];
+
+const remediation = (spec: object) => ({ kind: 'TSRemediation', spec });
+const REMEDIATIONS: readonly ValidationCase[] = [
+  { name: 'remediation with defaults', manifest: remediation({}), want: 'accepted' },
+  {
+    name: 'template of a remediation with everything',
+    manifest: {
+      kind: 'TSRemediationTemplate',
+      spec: {
+        template: {
+          spec: {
+            ...{ retryLimit: 0, timeoutSeconds: 60, backoffSeconds: 0 },
+            ...{ nodeOutOfService: false, maxConcurrent: 2 },
+          },
+        },
+      },
+    },
+    want: 'accepted',
+  },
+  { name: 'reboots without end', manifest: remediation({ retryLimit: 11 }), want: /retryLimit/ },
+  {
+    name: 'a reboot that takes no time',
+    manifest: remediation({ timeoutSeconds: 5 }),
+    want: /timeoutSeconds/,
+  },
+  { name: 'nobody at a time', manifest: remediation({ maxConcurrent: 0 }), want: /maxConcurrent/ },
+];
+
+/** Hosts, machines on hosts, clusters of hosts, and what repairs them. */
+export const HOST_CASES: readonly ValidationCase[] = [
+  ...HOSTS,
+  ...MACHINES,
+  ...PREPARATIONS,
+  ...CLUSTERS,
+  ...VIRTUAL_IPS,
+  ...REMEDIATIONS,
+];

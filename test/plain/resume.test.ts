@@ -69,6 +69,7 @@ describe('a preparation', () => {
     const [host] = world.hosts as [TestHost];
     await start(host, job());
     await untilDone(host, job());
+    expect((await madeOf(0)).length).toBeGreaterThan(100);
     const { stdout } = await host.exec(['cat', '/var/lib/ts-provider/preparation/complete']);
     expect(stdout).toMatch(/^[0-9a-f]{16} v/);
   });

@@ -56,8 +56,8 @@ const SOFTWARE = step(
 const PACKAGE_MANAGER = `
 printf 'ID=debian\\n' >/etc/os-release
 printf '#!/bin/sh\\n[ -e /opt/conntrack ] && echo installed 1.0\\n' >/usr/local/bin/dpkg-query
-printf '#!/bin/sh\\n[ ! -e /tmp/stuck ] && rm -f /opt/conntrack\\n' >/usr/local/bin/apt-get
-chmod 755 /usr/local/bin/dpkg-query /usr/local/bin/apt-get
+printf '#!/bin/sh\\n[ "$1" != --purge ] || { [ ! -e /tmp/stuck ] && rm -f /opt/conntrack; }\\n' >/usr/local/bin/dpkg
+chmod 755 /usr/local/bin/dpkg-query /usr/local/bin/dpkg
 : >/opt/conntrack
 `;
 

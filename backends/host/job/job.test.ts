@@ -56,6 +56,8 @@ function job(steps: readonly Step[], rest: Partial<Job> = {}): Job {
   };
 }
 
+const NAMED = SHELLS.map((shell) => [shell.join(' '), shell] as const);
+
 /** Appends a word to a file, so that a test sees what ran and how often. */
 const say = (word: string): string => `echo ${word} >>${work}/ran\n`;
 const ran = (): string[] =>
@@ -422,6 +424,51 @@ describe('whose host it is', () => {
 });
 
 describe('what comes back', () => {
+  it.each(NAMED)(
+    'ends a step that takes longer than it may, and tells it of this step, under %s',
+    async (_name, shell) => {
+      const remote = localHost(shell);
+      const steps = [
+        step('a', say('a'), { timeoutSeconds: 30, onFailure: 'stop' }),
+        step('b', `sleep 1000\n${say('b')}`, { timeoutSeconds: 1, onFailure: 'stop' }),
+        step('c', say('c')),
+      ];
+      await startJob(ctx, remote, job(steps), state);
+      const message = 'TimedOut: its time was over';
+      expect(await settled(shell)).toMatchObject({ state: 'failed', stage: 'b', message });
+      expect(ran()).toEqual(['a']);
+    },
+  );
+
+  it.each(NAMED)(
+    'works alone where it says so, and the host forgets the tries before, under %s',
+    async (_name, shell) => {
+      const remote = localHost(shell);
+      const attempt = (id: string, script: string): Job => job([step('a', script)], { id, alone: true });
+      const folders = (): string[] => readdirSync(`${state}/jobs`).sort();
+      const noted = (id: string) => readFileSync(`${state}/jobs/${id}/journal`, 'utf8');
+      await startJob(ctx, remote, job([step('a', say('a'))]), state);
+      await settled(shell);
+      await startJob(ctx, remote, attempt('prepare-1-1', `${say('one')}exit 70\n`), state);
+      await until(
+        () => existsSync(`${state}/jobs/prepare-1-1/journal`) && noted('prepare-1-1').includes('done'),
+      );
+      const longer = attempt('prepare-1-2', 'sleep 1000\n');
+      await startJob(ctx, remote, longer, state);
+      expect(folders()).toEqual(['bootstrap-1', 'prepare-1-2']);
+      await until(
+        () => existsSync(`${state}/jobs/prepare-1-2/journal`) && noted('prepare-1-2').includes('start a'),
+      );
+      for (const id of ['prepare-1-3', 'repair-1-1'])
+        await expect(startJob(ctx, remote, attempt(id, say('other')), state)).rejects.toThrow(
+          'the job prepare-1-2 still works on the host',
+        );
+      await startJob(ctx, remote, longer, state);
+      expect(folders()).toEqual(['bootstrap-1', 'prepare-1-2']);
+      expect(ran()).toEqual(['a', 'one']);
+    },
+  );
+
   it('says none of a job that the host does not have', async () => {
     expect(await jobProgress(ctx, localHost(), 'bootstrap-1', state)).toEqual({ state: 'none' });
   });

@@ -42,12 +42,10 @@ function fail(exitCode: number, stage = 'packages', message = 'it broke'): void 
 }
 
 function secret(name: string, data: Record<string, string>): void {
-  const encoded = Object.entries(data).map(([key, text]) => [key, Buffer.from(text).toString('base64')]);
-  world.api.put<Secret>({
-    ...SecretKind,
-    metadata: { namespace: 'ns', name },
-    data: Object.fromEntries(encoded),
-  });
+  const encode = (text: string): string => Buffer.from(text).toString('base64');
+  const encoded = Object.entries(data).map(([key, text]): [string, string] => [key, encode(text)]);
+  const metadata = { namespace: 'ns', name };
+  world.api.put<Secret>({ ...SecretKind, metadata, data: Object.fromEntries(encoded) });
 }
 
 describe('a plain host', () => {

@@ -109,9 +109,9 @@ function isAdopted({ object }: HostScope, { object: machine }: ClaimingMachine):
 /** Somebody says that the host became, or began to become, what it was claimed for, though its own word is missing: the file was deleted. */
 function wasMade({ object: { status } }: HostScope, { object: machine }: ClaimingMachine): boolean {
   const isProvisioned = machine?.status?.initialization?.provisioned === true;
-  const kind = status?.operation?.kind;
-  const isServing = status?.loadBalancer !== undefined || status?.virtualIP !== undefined;
-  return isProvisioned || kind === 'Prepare' || kind === 'Bootstrap' || isServing;
+  const { operation, loadBalancer, virtualIP } = status ?? {};
+  const isBegun = operation !== undefined && ['Prepare', 'Bootstrap'].includes(operation.kind);
+  return isProvisioned || isBegun || (loadBalancer ?? virtualIP) !== undefined;
 }
 
 /** What is on the host was there before the claim, or is another's: it is not cleaned, and the next look quarantines it. */
