@@ -54,11 +54,13 @@ export function staticFiles(dir: string): StaticFiles {
     count: () => current().files.size - 1,
     manifestSHA256: () => current().sha256,
     async handle(request, response) {
+      // A client that has all of it may be gone when that is told.
+      const client = request.socket.remoteAddress ?? '-';
       const { status, problem } = await attempt(response, () =>
         answer(request, response, { dir, listing: current() }),
       );
       return {
-        client: request.socket.remoteAddress ?? '-',
+        client,
         method: request.method ?? '-',
         path: request.url ?? '-',
         status,

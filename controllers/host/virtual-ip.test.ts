@@ -184,12 +184,11 @@ describe('another host', () => {
     await world.reconcile('h2');
     const stale = world.cache();
     const peek = stale.peek.bind(stale);
-    const knowing = { address: ADDRESS, peers: ['10.0.0.2'], configHash: 'x' };
     stale.peek = (kind, name) => {
       const found = peek(kind, name);
-      if (kind.kind === 'TSHost' && name.name === 'h1')
-        return { ...found, status: { ...world.status('h1'), virtualIP: knowing } };
-      return found;
+      const virtualIP = { address: ADDRESS, peers: ['10.0.0.2'], configHash: 'x' };
+      const isFirst = found?.kind === 'TSHost' && name.name === 'h1';
+      return isFirst ? Object.assign(structuredClone(found), { status: { virtualIP } }) : found;
     };
     await world.manager({ cache: stale }).reconcile('h2');
     expect(world.status('h2').state).toBe('Claimed');

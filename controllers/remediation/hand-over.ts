@@ -33,7 +33,7 @@ async function markMachine(ctx: Ctx, { client }: PhaseDeps, live: Machine, why: 
   const verdict = { type: OWNER_REMEDIATED, status: 'False', reason: 'WaitingForRemediation' } as const;
   const message = `TSRemediation has handed the Machine over: ${why}`;
   const conditions = setCondition(present, { ...verdict, message }, ctx.clock.now());
-  ctx.log.info({ Machine: live.metadata.name }, 'Handing the Machine over to its owner');
+  ctx.log.info({}, 'Handing the Machine over to its owner');
   const { resourceVersion } = live.metadata;
   const body = { metadata: { resourceVersion }, status: { conditions } };
   await client.patch(MachineKind, nameOf(live), body, { subresource: 'status', signal: ctx.signal });

@@ -25,11 +25,19 @@ has_package() {
 # The line of what a program of packages said that tells most. Those of apt that begin with E: have all of it in one line.
 telling_line() {
   printf '%s\n' "$package_said" | awk '
-    /^ *$/ { next }
+    /^ *$/ || /^Error: *$/ { next }
     { last = $0 }
+    / nothing provides / && apt == "" { apt = $0; sub(/^ *- /, "", apt) }
     /^E: / && apt == "" { apt = $0 }
     tolower($0) ~ /^(error|problem|no match|no provider)|not found|gpg check|signature|curl error|no space|cannot|could not|failed/ && best == "" { best = $0 }
     END { print apt != "" ? apt : best != "" ? best : last }'
+}
+# dnf names a repository by its id alone.
+repository_url() {
+  repository_id=$(printf '%s\n' "$package_said" | sed -n "s/.* repo '\([^']*\)'.*/\1/p" | head -n 1)
+  [ -n "$repository_id" ] || return 0
+  repository_at=$(sed -n "/^\[$repository_id\]/,/^baseurl/s/^baseurl *= *//p" /etc/yum.repos.d/*.repo 2>/dev/null | head -n 1)
+  [ -z "$repository_at" ] || printf '%s' " ($(hide "$repository_at"))"
 }
 # Ends the step with the reason of what a program of packages said; word: what was to be done.
 package_failed() {
@@ -57,10 +65,10 @@ package_failed() {
           *"$(host_of "$package_proxy")"*) failed ProxyFailed "$1: the proxy $(hide "$package_proxy"): $package_line" ;;
         esac
       fi
-      failed ArtifactsUnreachable "$1: $package_line"
+      failed ArtifactsUnreachable "$1: $package_line$(repository_url)"
       ;;
     *'imed out'* | *'Failed to fetch'* | *'ailed to download metadata'* | *'Cannot download'* | *'Curl error'* | *'does not have a Release file'* | *'Download (curl) error'* | *'Valid metadata not found'* | *'Failure: Download'*)
-      failed ArtifactsUnreachable "$1: $package_line"
+      failed ArtifactsUnreachable "$1: $package_line$(repository_url)"
       ;;
     *'Unable to locate package'* | *'was not found'* | *'no installation candidate'* | *'unmet dependencies'* | *'nable to find a match'* | *'No match for argument'* | *'not found in package names'* | *'No provider of'* | *'othing provides'* | *'not installable'* | *'is not available'*)
       failed PackageUnavailable "$1: $package_line$(package_offers)"

@@ -74,8 +74,8 @@ const remediation = () => client.get(TSRemediationKind, named('m1'));
 const phase = async () => (await remediation())?.status?.phase;
 const host = () => story.at(0).host;
 const node = () => workload.get(NodeKind, NODE);
-const taints = async () =>
-  (await node())?.spec?.taints?.map(({ key, value, effect }) => ({ key, value, effect })) ?? [];
+/** Others come from the API server itself. */
+const taints = async () => (await node())?.spec?.taints?.filter(({ key }) => key === TAINT.key) ?? [];
 
 /** There is no control plane to say so, and until then no worker is judged (MHC-2). */
 async function initialized(): Promise<void> {
@@ -115,7 +115,11 @@ async function addPod(): Promise<void> {
   const account = { apiVersion: 'v1', kind: 'ServiceAccount', plural: 'serviceaccounts', namespaced: true };
   await workload.create(account, { ...typeOf(account), metadata: { namespace: 'default', name: 'default' } });
   const containers = [{ name: 'db', image: 'db' }];
-  const spec = { nodeName: NODE.name, automountServiceAccountToken: false, containers };
+  const spec = {
+    ...{ nodeName: NODE.name, automountServiceAccountToken: false, containers },
+    // No kubelet is there to say that it has ended.
+    terminationGracePeriodSeconds: 0,
+  };
   await workload.create(PodKind, {
     ...typeOf(PodKind),
     metadata: { namespace: 'default', name: 'db-0' },
@@ -125,7 +129,7 @@ async function addPod(): Promise<void> {
 
 async function checkHealth(): Promise<void> {
   const template = TSRemediationTemplateKind;
-  const spec = { retryLimit: 1, timeoutSeconds: 10 };
+  const spec = { retryLimit: 1, timeoutSeconds: 15 };
   await client.create(template, {
     ...typeOf(template),
     metadata: named('reboot'),

@@ -61,7 +61,8 @@ interface Templated extends ApiObject {
 export interface PlainCluster {
   readonly size: Size;
   readonly version: string;
-  readonly preparation: HostPreparation;
+  /** None for hosts that have all of it. */
+  readonly preparation: HostPreparation | undefined;
 }
 
 /** `clusterctl generate cluster --flavor plain-hosts-air-gapped`; what the template takes no variable for is changed in it, as a user would. */
@@ -92,7 +93,11 @@ export async function plainManifest(
   for (const object of objects) {
     if (object.kind === 'KubeadmControlPlane') object.spec.kubeadmConfigSpec = machineConfig();
     if (object.kind === 'KubeadmConfigTemplate') object.spec.template!.spec = machineConfig();
-    if (object.kind === 'TSMachineTemplate') object.spec.template!.spec.host!.preparation = preparation;
+    if (object.kind === 'TSMachineTemplate') {
+      const host = object.spec.template!.spec.host!;
+      if (preparation === undefined) delete host.preparation;
+      else host.preparation = preparation;
+    }
   }
   return objects.map((object) => `---\n${stringify(object)}`).join('');
 }

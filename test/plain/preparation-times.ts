@@ -48,6 +48,7 @@ export function recordPreparations(
     async stop() {
       stopped = true;
       await loop;
+      await look({ at, hosts, workload: workload(), machines, began });
       return `${machineTable(machines)}\n\n${stepTable(machines)}`;
     },
   };

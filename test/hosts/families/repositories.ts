@@ -13,8 +13,8 @@ export const OLDER = '1.35.4';
 
 /** What distributions have, by family. */
 const DISTRIBUTION = {
-  rhel: 'conntrack-tools ethtool iproute iproute-tc iptables kmod socat util-linux chrony',
-  suse: 'conntrack-tools ebtables ethtool iproute2 iptables kmod socat util-linux chrony',
+  rhel: 'conntrack-tools ethtool iproute iproute-tc iptables kmod socat util-linux chrony filesystem',
+  suse: 'conntrack-tools ebtables ethtool iproute2 iptables kmod socat util-linux chrony filesystem',
 } as const;
 
 const SPEC = String.raw`
@@ -113,6 +113,8 @@ rm -f /etc/os-release
 cat >/etc/os-release <<'END'
 ${osRelease}END
 printf '[distribution]\nname=distribution\nbaseurl=${SERVER}/${family}\nenabled=1\ngpgcheck=0\n' >${folder}/distribution.repo
-[ ${family} != suse ] || rpm --import /srv/key.asc
+rpm --import /srv/key.asc
+# A system without any package is none, and zypper stumbles over it.
+rpm -i --nodeps /srv/web/${family}/filesystem-*.rpm 2>/dev/null
 `;
 }
