@@ -227,12 +227,13 @@ export const HostPreparationSchema = Type.Object(
     ),
     ignorePreflight: Type.Optional(
       Type.Array(
-        Type.Enum(['HostName', 'Ports', 'Disk', 'Cgroups', 'Kernel', 'Memory', 'Firewall', 'Leftovers'], {
-          description: 'Name of a check.',
-        }),
+        Type.Enum(
+          ['Clock', 'HostName', 'Ports', 'Disk', 'Cgroups', 'Kernel', 'Memory', 'Firewall', 'Leftovers'],
+          { description: 'Name of a check.' },
+        ),
         {
           description: 'Checks that may fail.',
-          maxItems: 8,
+          maxItems: 9,
           'x-kubernetes-list-type': 'set',
         },
       ),

@@ -29,7 +29,7 @@ const ids = (spec: HostPreparation): string[] => prepare(input(spec)).steps.map(
 describe('a preparation', () => {
   it('takes its steps in an order in which each finds what it needs', () => {
     expect(ids({})).toEqual([
-      ...['preflight', 'swap', 'modules', 'sysctl', 'journald', 'proxy', 'repositories', 'packages', 'time'],
+      ...['preflight', 'proxy', 'repositories', 'swap', 'modules', 'sysctl', 'journald', 'packages', 'time'],
       ...['runtime', 'cni_plugins', 'kubernetes', 'runtime_config', 'registries', 'runtime_service'],
       ...['kubelet_unit', 'images', 'complete'],
     ]);

@@ -12,7 +12,7 @@ import { imagesSteps } from './steps/images.ts';
 import { kubeletUnitSteps, kubernetesSteps } from './steps/kubernetes.ts';
 import { packagesSteps } from './steps/packages.ts';
 import { preflightSteps } from './steps/preflight.ts';
-import { proxySteps } from './steps/proxy.ts';
+import { percentEncoded, proxySteps } from './steps/proxy.ts';
 import { registriesSteps } from './steps/registries.ts';
 import { repositoriesSteps } from './steps/repositories.ts';
 import { runtimeConfigSteps } from './steps/runtime-config.ts';
@@ -37,8 +37,9 @@ export interface Preparation {
 type Steps = (input: PreparationInput) => PreparationStep[];
 
 const ORDER: readonly Steps[] = [
-  ...[preflightSteps, systemSteps, proxySteps],
-  ...[repositoriesSteps, artifactsSteps, packagesSteps, timeSteps],
+  // A source that cannot be reached is told before anything else is changed.
+  ...[preflightSteps, proxySteps, repositoriesSteps, artifactsSteps],
+  ...[systemSteps, packagesSteps, timeSteps],
   ...[runtimeSteps, kubernetesSteps],
   ...[runtimeConfigSteps, registriesSteps, runtimeServiceSteps],
   ...[kubeletUnitSteps, imagesSteps, completeSteps],
@@ -63,7 +64,7 @@ function secretsOf({ secrets }: PreparationInput): string[] {
   const logins = [...Object.values(secrets.registries), ...(secrets.proxy ? [secrets.proxy] : [])];
   const words = logins.flatMap(({ username, password }) => [
     password,
-    encodeURIComponent(password),
+    percentEncoded(password),
     Buffer.from(`${username}:${password}`).toString('base64'),
   ]);
   return [...new Set(words)].filter((word) => word !== '');

@@ -160,6 +160,15 @@ describe('a host in use', () => {
     expect(repairs()).toHaveLength(1);
   });
 
+  it('is not repaired when it would be prepared otherwise now', async () => {
+    await provision();
+    host().preparation = { ...host().preparation!, hash: 'ffffffffffffffff' };
+    await drift(SYSCTL);
+    expect(prepared()).toMatch(/^False Drifted: .*; not repaired, since hosts are prepared otherwise now/);
+    await world.reconcile();
+    expect(repairs()).toEqual([]);
+  });
+
   it('is not repaired by itself where its machine says so', async () => {
     await provision({ repair: 'Never' });
     await drift(SYSCTL);

@@ -13,7 +13,7 @@ import { confirmClaim, ownerOf } from './claim.ts';
 import { mayBegin } from './claimed-host.ts';
 import { type ClaimingMachine, machineOfClaim } from './machine.ts';
 import { failureOf, JOB_POLL_MS, planOperation, preparationJobID, showStage, SOON_MS } from './operation.ts';
-import { preparationReason, wantedPreparation } from './preparation.ts';
+import { preparationReason, type WantedPreparation, wantedPreparation } from './preparation.ts';
 import { driftLine, probeHost } from './probe.ts';
 import type { HostDeps, HostScope, Transition } from './scope.ts';
 
@@ -101,6 +101,7 @@ async function plan(
   const wanted = await wantedPreparation(ctx, scope.object, owner, deps);
   if (wanted === undefined) return told;
   if ('error' in wanted) return { prepared: { status: 'False', ...wanted.error } };
+  if (!isOf(scope, wanted)) return { prepared: changedVerdict(driftOf(scope)) };
   const attempt = await freeAttempt(ctx, scope, deps, { ...work, hash: wanted.hash });
   const id = preparationJobID('repair', claim, { attempt, hash: wanted.hash });
   planOperation(scope, { id, kind: 'Repair', attempt }, ctx.clock);
@@ -175,7 +176,7 @@ async function start(ctx: Ctx, scope: HostScope, deps: HostDeps, work: Work): Pr
   const wanted = await wantedPreparation(ctx, object, owner, deps);
   await probeHost(ctx, scope, deps);
   const only = toRepair(scope, policyOf(owner));
-  const isWanted = wanted !== undefined && !('error' in wanted) && only.length > 0;
+  const isWanted = wanted !== undefined && !('error' in wanted) && isOf(scope, wanted) && only.length > 0;
   if (!isWanted || !mayBegin(scope, owner)) {
     delete object.status?.operation;
     return { prepared: undefined, pollMs: SOON_MS };
@@ -184,6 +185,11 @@ async function start(ctx: Ctx, scope: HostScope, deps: HostDeps, work: Work): Pr
   ctx.log.info({ claimant: claim.machine?.name, steps: only }, 'Repairing the preparation of a host');
   const job = { id: operation.id, owner: ownerOf(claim), preparation: wanted.input, only };
   return running(scope, await deps.driver.prepare(ctx, access, job));
+}
+
+/** A repair takes some steps: of another preparation they would leave a host that is neither the one nor the other. */
+function isOf({ report }: HostScope, { hash }: WantedPreparation): boolean {
+  return report?.preparation?.hash === hash;
 }
 
 /** Ids of the steps that may be taken again: what disturbs nobody, unless even that is not wanted, and what was approved. */
@@ -211,6 +217,12 @@ function driftedVerdict(drifted: readonly Drift[], policy: Policy): Verdict {
     ? `; to have it repaired set the annotation ${APPROVE_REPAIR_ANNOTATION}: "${approvalOf(drifted)}"`
     : '; being repaired';
   return { status: 'False', reason: Reason.Drifted, message: what + advice };
+}
+
+function changedVerdict(drifted: readonly Drift[]): Verdict {
+  const what = drifted.map(driftLine).toSorted().slice(0, NAMED).join(', ');
+  const message = `Not as the preparation left it: ${what}; not repaired, since hosts are prepared otherwise now (a Secret, the network of the Cluster, or the release of ts-provider has changed): mend it by hand, or delete the Machine to have it replaced`;
+  return { status: 'False', reason: Reason.Drifted, message };
 }
 
 function failedVerdict(id: string, progress: Extract<JobProgress, { state: 'failed' }>): Verdict {

@@ -2,7 +2,7 @@
 // What the machine of a host asks for as its preparation, and whether the host says that it has it.
 import { Reason } from '../../api/conditions.ts';
 import type { TSHost } from '../../api/tshost.ts';
-import type { HostPreparationReport, JobProgress } from '../../backends/host-driver.ts';
+import type { HostFacts, HostPreparationReport, JobProgress } from '../../backends/host-driver.ts';
 import type { ClusterNetwork, PreparationInput } from '../../preparation/input.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import { errorMessage, TerminalError } from '../../runtime/errors.ts';
@@ -10,7 +10,7 @@ import { nameOf } from '../../runtime/object.ts';
 import type { ClaimingMachine } from './machine.ts';
 import { nodeAddress } from './node-address.ts';
 import { type Missing, preparationSecrets } from './preparation-secrets.ts';
-import type { HostDeps } from './scope.ts';
+import type { HostDeps, Transition } from './scope.ts';
 
 /** A preparation, and the hash by which a host knows it. */
 export interface WantedPreparation {
@@ -68,6 +68,21 @@ const NO_VERSION: Missing = {
 /** The host says that all steps of exactly this preparation were taken. */
 export function isPrepared(report: HostPreparationReport | undefined, { hash }: WantedPreparation): boolean {
   return report?.complete === true && report.hash === hash;
+}
+
+/** More than that, and certificates that were just issued are not valid yet, or no more. */
+const CLOCK_SECONDS = 60;
+
+/** The one check of the preflight that the host cannot make: it knows no other clock. */
+export function wrongClock(
+  { clockSkewSeconds }: Pick<HostFacts, 'clockSkewSeconds'>,
+  { input }: WantedPreparation,
+): Transition['error'] {
+  const isIgnored = input.spec.ignorePreflight?.includes('Clock') === true;
+  if (isIgnored || Math.abs(clockSkewSeconds) <= CLOCK_SECONDS) return undefined;
+  const where = clockSkewSeconds > 0 ? 'ahead of' : 'behind';
+  const message = `Clock: the host is ${Math.abs(clockSkewSeconds)} s ${where} the manager; set its clock, or name Clock in spec.host.preparation.ignorePreflight`;
+  return { reason: Reason.PreflightFailed, message };
 }
 
 /** keepalived carries the address that control plane hosts share. */

@@ -47,6 +47,17 @@ const TROUBLE: readonly string[] = [
   Reason.BootstrapTimedOut,
   Reason.BootstrapDataUnsupported,
   Reason.HostMissing,
+  Reason.PreparationFailed,
+  Reason.PreparationTimedOut,
+  Reason.PreflightFailed,
+  Reason.ArtifactsUnreachable,
+  Reason.ChecksumMismatch,
+  Reason.DiskFull,
+  Reason.ProxyFailed,
+  Reason.RepositoryUntrusted,
+  Reason.PackageUnavailable,
+  Reason.ImageUnavailable,
+  Reason.VersionSkew,
 ];
 
 /** The Event to record when the instance came into trouble in this pass. Normal life has conditions only: writes are scarce. */

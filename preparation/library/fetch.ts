@@ -8,11 +8,14 @@ export const ARTIFACTS_CA_FILE = '/var/lib/ts-provider/preparation/artifacts-ca.
 
 /** Getting files: with curl, wget, or what apt itself has, through the proxy unless no_proxy says otherwise. */
 export const FETCH = String.raw`
-if [ -r ${PROXY_FILE} ]; then
+# Before each step, since one of them writes it.
+read_proxy() {
+  [ -r ${PROXY_FILE} ] || return 0
   set -a
   . ${PROXY_FILE}
   set +a
-fi
+}
+read_proxy
 # Of what may be over in a moment.
 fetch_retries=2
 # Without user and password.

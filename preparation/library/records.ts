@@ -159,7 +159,7 @@ take() {
   fi
   # It only looks.
   [ "$step" = preflight ] || begin || unwritten "$preparation/incomplete cannot be written"
-  ( "apply_$step" ) </dev/null
+  ( read_proxy; "apply_$step" ) </dev/null
   take_code=$?
   case "$take_code" in
     0) ;;

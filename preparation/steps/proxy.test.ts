@@ -9,7 +9,7 @@ import {
   whyNoPrivateHost,
 } from '../../backends/host/private-host.fixtures.ts';
 import type { PreparationInput } from '../input.ts';
-import { stepScript } from '../script.ts';
+import { planScript, stepScript } from '../script.ts';
 import { inputOf } from './input.fixtures.ts';
 import { noProxy, percentEncoded, proxySteps } from './proxy.ts';
 
@@ -124,6 +124,15 @@ describe.skipIf(whyNot !== undefined)('on a host of its own', { timeout: 60_000 
     expect(host.sh('cat /etc/dnf/dnf.conf; stat -c %a /etc/dnf/dnf.conf')).toBe(
       `[main]\nproxy=http://proxy.example:3129\nproxy_username=us\nproxy_password=${NASTY}\ngpgcheck=1\n600\n`,
     );
+  });
+
+  it('is known to the steps behind it, also in one script', async () => {
+    isFamily('debian');
+    const [proxy] = proxySteps(inputOf(PROXY));
+    const next = { ...proxy!, id: 'next', check: '[ -n "$applied" ]', apply: 'say "$https_proxy"' };
+    const script = planScript({ steps: [proxy!, next], hash: '0123456789abcdef' });
+    const { stdout } = await host.remote.run(quietContext(), script);
+    expect(stdout).toContain('proxy: applied\nhttp://proxy.example:3129\n');
   });
 
   it('goes where zypper looks', async () => {

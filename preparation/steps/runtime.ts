@@ -15,7 +15,7 @@ export function runtimeSteps(input: PreparationInput): PreparationStep[] {
     throw new PreparationError('containerRuntime.version', 'containerd is needed from version 2 on');
   }
   const offline = input.spec.source?.artifacts !== undefined;
-  const settings = `${artifactsPrefix(input)}version=${quote(runtime.version ?? '')}\n${UNITS}`;
+  const settings = `${artifactsPrefix(input)}version=${quote(runtime.version ?? '')}\n${UNITS}${CONTAINERD_2}`;
   const [check, apply] = crio ? (offline ? CRIO_ARTIFACTS : CRIO_PACKAGES) : offline ? ARTIFACTS : PACKAGES;
   return [
     {
@@ -30,15 +30,26 @@ export function runtimeSteps(input: PreparationInput): PreparationStep[] {
 
 type Bodies = readonly [check: string, apply: string];
 
+/** Our configuration is of version 3, which older ones refuse. */
+const CONTAINERD_2 = String.raw`
+is_containerd_2() {
+  case "$(containerd --version 2>/dev/null | awk '{ print $3 }')" in
+    v[2-9].* | [2-9].*) return 0 ;;
+  esac
+  return 1
+}
+`;
+
 /** Docker has no packages for SUSE, which has containerd itself. */
 const PACKAGES: Bodies = [
   String.raw`
 case "$family" in suse) name=containerd ;; *) name=containerd.io ;; esac
-has_package "$name" "$version" && have containerd && have runc && is_enabled containerd
+has_package "$name" "$version" && is_containerd_2 && have runc && is_enabled containerd
 `,
   String.raw`
 case "$family" in suse) name=containerd ;; *) name=containerd.io ;; esac
-has_package "$name" "$version" && have runc || install_packages "$name${'$'}{version:+=$version}"
+has_package "$name" "$version" && is_containerd_2 && have runc || install_packages "$name${'$'}{version:+=$version}"
+is_containerd_2 || failed PackageUnavailable "the package $name is version $(package_version "$name"), and containerd is needed from version 2 on: take another repository, or artifacts"
 enable_unit containerd
 `,
 ];
@@ -73,12 +84,7 @@ WantedBy=multi-user.target"
 }
 unit_file=/etc/systemd/system/containerd.service
 # Some systems bring containerd with them; version 2 of it will do where the manifest has none.
-own_containerd() {
-  own=$(command -v containerd) && case "$(containerd --version 2>/dev/null | awk '{ print $3 }')" in
-    v[2-9].* | [2-9].*) systemctl cat containerd >/dev/null 2>&1 ;;
-    *) return 1 ;;
-  esac
-}
+own_containerd() { is_containerd_2 && systemctl cat containerd >/dev/null 2>&1; }
 runc_line=$(artifact binary runc) || runc_line=
 `;
 

@@ -174,23 +174,17 @@ describe.skipIf(whyNot !== undefined)('services, on a host of its own', { timeou
   });
 
   it.each([
-    [
-      'chronyd',
-      'mkdir -p /etc/chrony',
-      'chrony',
-      '/etc/chrony/chrony.conf',
-      'server a.example iburst\nserver 10.0.0.1 iburst\n',
-    ],
-    ['chronyd', 'rm -rf /etc/chrony', 'chronyd', '/etc/chrony.conf', 'server a.example iburst\n'],
-    ['ntpd', 'mkdir -p /etc/ntpsec', 'ntpsec', '/etc/ntpsec/ntp.conf', 'server a.example iburst\n'],
-  ])('gives time servers to %s (%s)', async (program, setup, unit, file, expected) => {
+    { program: 'chronyd', setup: 'mkdir -p /etc/chrony', unit: 'chrony', file: '/etc/chrony/chrony.conf' },
+    { program: 'chronyd', setup: 'rm -rf /etc/chrony', unit: 'chronyd', file: '/etc/chrony.conf' },
+    { program: 'ntpd', setup: 'mkdir -p /etc/ntpsec', unit: 'ntpsec', file: '/etc/ntpsec/ntp.conf' },
+  ])('gives time servers to $program in $file', async ({ program, setup, unit, file }) => {
     host.sh(
       `rm -f /usr/lib/systemd/systemd-timesyncd; ${setup}; ln -s /bin/true /usr/local/bin/${program}; echo "${unit} enabled running" >/tmp/units`,
     );
     const step = stepOf('time', { timeServers: ['a.example', '10.0.0.1'] });
     expect(await run(step)).toEqual({ code: 0, said: 'time: applied\n' });
     expect(await run(step)).toEqual({ code: 0, said: 'time: in place\n' });
-    expect(host.sh(`cat ${file}`)).toContain(expected);
+    expect(host.sh(`cat ${file}`)).toContain('server a.example iburst\nserver 10.0.0.1 iburst\n');
     expect(host.sh('cat /tmp/told')).toBe(`restart ${unit}\n`);
   });
 

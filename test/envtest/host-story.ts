@@ -12,6 +12,7 @@ import { conditionText } from './machines.ts';
 
 export type EventObject = KubeObject & {
   reason?: string;
+  action?: string;
   note?: string;
   regarding?: { kind?: string; name?: string };
 };

@@ -11,10 +11,12 @@ const FOLDER = '/run/api-stand-in';
 const START = `mkdir -p ${FOLDER} && cd ${FOLDER} || exit 1
 [ -e key.pem ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=api 2>/dev/null || exit 1
 printf ok >readyz && uname -n >who || exit 1
+if systemctl is-active --quiet ${UNIT}; then exit 0; fi
 systemctl reset-failed ${UNIT} 2>/dev/null
 systemd-run --quiet --collect --unit=${UNIT} --working-directory=${FOLDER} \\
   openssl s_server -accept 6443 -cert cert.pem -key key.pem -WWW -quiet`;
 
+/** Twice is harmless. */
 export async function startApi(host: TestHost): Promise<void> {
   const { code, stderr } = await host.exec(['/bin/sh', '-c', START]);
   if (code !== 0) throw new Error(`no stand-in on ${host.name}: ${stderr}`);

@@ -11,7 +11,7 @@ import { machineMissing, presentClaim, saysOwner, takeBack } from '../claimed-ho
 import { type ClaimingMachine, machineOfClaim } from '../machine.ts';
 import { nodeAddress } from '../node-address.ts';
 import { planOperation, preparationJobID } from '../operation.ts';
-import { isPrepared, type WantedPreparation, wantedPreparation } from '../preparation.ts';
+import { isPrepared, type WantedPreparation, wantedPreparation, wrongClock } from '../preparation.ts';
 import { notExactly, notPrepared, patchDifference } from '../prepared.ts';
 import { dirtyError, probeHost, recordOccupants } from '../probe.ts';
 import type { HostDeps, HostScope, StateHandler, Transition } from '../scope.ts';
@@ -123,8 +123,10 @@ async function judge(ctx: Ctx, scope: HostScope, deps: HostDeps, seen: Seen): Pr
     if (report.occupants.length > 0) return toMend(dirtyError(report.occupants, DIRTY_ADVICE));
   }
   recordOccupants(object, []);
-  if (wanted !== undefined && !isPrepared(report.preparation, wanted))
-    return beginPreparation(ctx, scope, owner.claim, wanted);
+  if (wanted !== undefined && !isPrepared(report.preparation, wanted)) {
+    const wrong = wrongClock(report.facts, wanted);
+    return wrong === undefined ? beginPreparation(ctx, scope, owner.claim, wanted) : toMend(wrong);
+  }
   const missing = notFit(report, seen);
   if (missing !== '') return toMend({ reason: Reason.HostNotPrepared, message: missing });
   const sharing = await joinVirtualIP(ctx, scope, deps, owner);

@@ -417,6 +417,23 @@ describe('before it begins', () => {
     expect(kinds()).toEqual(['prepare']);
   });
 
+  it('a clock that is wrong is told, and need not be right where that was said', async () => {
+    plain().facts = { ...plain().facts, clockSkewSeconds: -300 };
+    await begin();
+    expect(ready()).toMatch(/^PreflightFailed: Clock: the host is 300 s behind the manager; set its clock/);
+    expect(kinds()).toEqual([]);
+    plain().facts = { ...plain().facts, clockSkewSeconds: 60 };
+    await world.clock.advance(61_000);
+    await world.reconcile();
+    expect(kinds()).toEqual(['prepare']);
+  });
+
+  it('a clock that may be wrong is not asked', async () => {
+    plain().facts = { ...plain().facts, clockSkewSeconds: 300 };
+    await begin({ preparation: { ignorePreflight: ['Clock'] } });
+    expect(kinds()).toEqual(['prepare']);
+  });
+
   it('a Cluster of the other API is no reason to fail: defaults hold', async () => {
     const cluster = world.api.read<Cluster>(ClusterKind, world.c1)!;
     delete cluster.spec?.clusterNetwork;
