@@ -104,7 +104,9 @@ describe.each(Object.keys(TOOLS))('with %s', (tool) => {
   test('a file that is another one is refused with both checksums, and leaves nothing', async () => {
     const { code, said } = await run(tool, `download ${url('/file')} ${OTHER} ${work}/got`);
     expect(code).toBe(73);
-    expect(said).toContain(`error: ${url('/file')}: its SHA-256 is ${SHA256}, expected ${OTHER}`);
+    expect(said).toContain(
+      `error: ${url('/file')}: its SHA-256 begins with ${SHA256.slice(0, 12)}, expected ${OTHER.slice(0, 12)}`,
+    );
     expect(existsSync(`${work}/got`) || existsSync(`${work}/got.part`)).toBe(false);
   });
 

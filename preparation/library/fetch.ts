@@ -134,6 +134,8 @@ fetch() {
   fetch_part "$1" "$2" || fetch_failed "$1" "$2"
   mv -f -- "$2.part" "$2" || unwritten "$2 cannot be written"
 }
+# URL, SHA-256 that it has, SHA-256 that it shall have: their beginnings, as whole ones look like keys, which are hidden.
+checksum_failed() { failed ChecksumMismatch "$(hide "$1"): its SHA-256 begins with $(printf %.12s "$2"), expected $(printf %.12s "$3")"; }
 # URL, SHA-256, target[, mode[, bytes]]: the file gets its name when it is the right one. Modes are those of a program, else 0644.
 download() {
   if [ -f "$3" ] && [ "$(hash_of "$3")" = "$2" ]; then
@@ -145,7 +147,7 @@ download() {
   download_hash=$(hash_of "$3.part")
   if [ "$download_hash" != "$2" ]; then
     rm -f -- "$3.part"
-    failed ChecksumMismatch "$(hide "$1"): its SHA-256 is $download_hash, expected $2"
+    checksum_failed "$1" "$download_hash" "$2"
   fi
   chmod "${'$'}{4:-0644}" "$3.part" && mv -f -- "$3.part" "$3" || unwritten "$3 cannot be written"
   label "$3"

@@ -56,7 +56,7 @@ fetch "$artifacts/$manifest_name" "$artifacts_manifest.got"
 got=$(hash_of "$artifacts_manifest.got")
 if [ -n "$manifest_sha256" ] && [ "$got" != "$manifest_sha256" ]; then
   rm -f -- "$artifacts_manifest.got"
-  failed ChecksumMismatch "$(hide "$artifacts")/$manifest_name: its SHA-256 is $got, expected $manifest_sha256"
+  checksum_failed "$artifacts/$manifest_name" "$got" "$manifest_sha256"
 fi
 wrong=$(awk '
   NR == 1 { if ($0 != "${MANIFEST_HEADER}") { print "its first line is not \"${MANIFEST_HEADER}\""; exit } next }
