@@ -21,6 +21,7 @@ const IGNORED: readonly (readonly [pattern: RegExp, why: string])[] = [
   [/^\/(proc|sys|dev)\//, 'the kernel makes them'],
   [/^\/var\/log\//, 'logs may say what was'],
   [/^\/(var\/cache|var\/lib\/apt|var\/lib\/dpkg)\//, 'the package manager; packages are told apart'],
+  [/^\/var\/lib\/ucf\/hashfile/, 'what packages once had as their configuration, in generations'],
   [/^\/var\/lib\/systemd\//, 'timers and random seeds of the service manager'],
   [/^\/(etc|var)\/\.updated$/, 'written at the first boot'],
   [/^\/etc\/machine-id$/, 'written at the first boot'],

@@ -5,16 +5,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { get } from 'node:https';
 import type { TestHost } from '../../hack/hosts/world.ts';
 
-const UNIT = 'api-stand-in';
 const FOLDER = '/run/api-stand-in';
 
 const START = `mkdir -p ${FOLDER} && cd ${FOLDER} || exit 1
 [ -e key.pem ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=api 2>/dev/null || exit 1
 printf ok >readyz && uname -n >who || exit 1
-if systemctl is-active --quiet ${UNIT}; then exit 0; fi
-systemctl reset-failed ${UNIT} 2>/dev/null
-systemd-run --quiet --collect --unit=${UNIT} --working-directory=${FOLDER} \\
-  openssl s_server -accept 6443 -cert cert.pem -key key.pem -WWW -quiet`;
+if pgrep -x openssl >/dev/null; then exit 0; fi
+systemd-run --quiet --collect --working-directory=${FOLDER} openssl s_server -accept 6443 -cert cert.pem -key key.pem -WWW -quiet`;
 
 /** Twice is harmless. */
 export async function startApi(host: TestHost): Promise<void> {
@@ -22,9 +19,12 @@ export async function startApi(host: TestHost): Promise<void> {
   if (code !== 0) throw new Error(`no stand-in on ${host.name}: ${stderr}`);
 }
 
+const STOP = `pkill -KILL -x openssl
+while pgrep -x openssl >/dev/null; do sleep 0.05; done`;
+
 /** It dies; with `hang` it stays, and answers nothing. */
 export async function stopApi(host: TestHost, { hang } = { hang: false }): Promise<void> {
-  await host.exec(['systemctl', 'kill', `--signal=${hang ? 'STOP' : 'KILL'}`, UNIT]);
+  await host.exec(['/bin/sh', '-c', hang ? `pkill -STOP -x openssl` : STOP]);
 }
 
 /** The name of the host whose stand-in answers; '' when nobody does. */

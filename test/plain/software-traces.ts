@@ -13,7 +13,6 @@ const SOFTWARE: readonly (readonly [pattern: RegExp, why: string])[] = [
     /^file \/etc\/(rc\d\.d\/[SK]\d+|systemd\/system\/multi-user\.target\.wants\/)keepalived/,
     'the same, of a service',
   ],
-  [/\/var\/lib\/ucf\//, 'what a package installed as its configuration'],
   [/^file \/(usr\/local\/bin|opt\/cni|opt\/ts-provider)/, 'programs and plugins stay'],
   [/^file \/var\/lib\/containerd\//, 'images stay'],
   [
