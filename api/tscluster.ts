@@ -114,6 +114,21 @@ function typeOf(spec: string): string {
   return `(has(${balancer}) && has(${balancer}.type) ? ${balancer}.type : 'External')`;
 }
 
+/** Hosts hear of a change one after the other, and with two ids there are two holders meanwhile. */
+const fixedRouterID: ValidationRule = {
+  rule:
+    `${typeOf('self')} != 'VirtualIP' || ${typeOf('oldSelf')} != 'VirtualIP' || ` +
+    `${routerIDOf('self')} == ${routerIDOf('oldSelf')}`,
+  message: 'virtualIP.routerID is fixed: make a new Cluster for another one',
+  fieldPath: '.controlPlaneLoadBalancer.virtualIP.routerID',
+};
+
+/** CEL: 0 where it is made from the address. */
+function routerIDOf(spec: string): string {
+  const virtualIP = `${spec}.controlPlaneLoadBalancer.virtualIP`;
+  return `(has(${virtualIP}) && has(${virtualIP}.routerID) ? ${virtualIP}.routerID : 0)`;
+}
+
 /** Nobody else can choose it: it has to be free in the network of the hosts. VRRP with a password is for IPv4. */
 const virtualIPAddress: ValidationRule = {
   rule:
@@ -138,7 +153,7 @@ const fixedLoadBalancer: ValidationRule = {
 export const TSClusterSpecSchema = Type.Object(clusterSpecFields, {
   description: 'Settings of every backend that the cluster uses, and who makes its endpoint.',
   default: {},
-  ...rules(fixedEndpoint, fixedLoadBalancer, virtualIPAddress),
+  ...rules(fixedEndpoint, fixedLoadBalancer, fixedRouterID, virtualIPAddress),
 });
 
 /** Desired state of the infrastructure that the machines of a cluster share. */

@@ -72,6 +72,11 @@ describe('a preparation', () => {
     { rest: { kubernetesVersion: '1.36' }, path: 'kubernetesVersion' },
     { rest: { packages: ['keepalived', 'x; reboot'] }, path: 'packages[1]' },
     { spec: { source: { packages: {}, artifacts: { baseURL: 'http://x' } } }, path: 'source' },
+    { spec: { source: { artifacts: { baseURL: 'https://u:p@x' } } }, path: 'source.artifacts.baseURL' },
+    {
+      spec: { source: { packages: { kubernetes: { baseURL: 'https://u:p@x/y' } } } },
+      path: 'source.packages.kubernetes.baseURL',
+    },
     { spec: { containerRuntime: { version: '1.7.27' } }, path: 'containerRuntime.version' },
     {
       spec: { containerRuntime: { type: 'crio' as const, version: '1' } },

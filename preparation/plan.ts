@@ -2,6 +2,7 @@
 // What is done to a plain machine, and in which order.
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
+import type { HostPreparation } from '../api/preparation.ts';
 import type { PreparationInput } from './input.ts';
 import { parseVersion } from './kubernetes-version.ts';
 import { PreparationError } from './preparation-error.ts';
@@ -57,6 +58,20 @@ function refuseBadInput({ kubernetesVersion, spec }: PreparationInput): void {
   const source = spec.source;
   if (source && (source.packages === undefined) === (source.artifacts === undefined)) {
     throw new PreparationError('source', 'set exactly one of packages and artifacts');
+  }
+  refuseCredentials(source ?? {});
+}
+
+/** Lists of repositories are for everybody on the machine to read, and so are the arguments of what fetches a file. */
+function refuseCredentials({ artifacts, packages }: NonNullable<HostPreparation['source']>): void {
+  const urls = {
+    'artifacts.baseURL': artifacts?.baseURL,
+    'packages.kubernetes.baseURL': packages?.kubernetes?.baseURL,
+    'packages.containerRuntime.baseURL': packages?.containerRuntime?.baseURL,
+  };
+  for (const [field, url = ''] of Object.entries(urls)) {
+    if (/^https?:\/\/[^/?#]*@/.test(url))
+      throw new PreparationError(`source.${field}`, 'has credentials, which others would see on the host');
   }
 }
 

@@ -70,6 +70,13 @@ describe.each(SHELLS.map((shell) => ({ shell, name: shell.join(' ') })))(
       expect(state('preparation/laid')).toBe(`restart a ${sha256('two\n')} ${work}/etc/a.conf\n`);
     });
 
+    it('leaves alone what a link leads to that is no file, such as that of a masked unit', () => {
+      spawnSync('sh', ['-c', `mkdir -p ${work}/etc ${work}/null && ln -s ${work}/null ${work}/etc/a.conf`]);
+      const mode = statSync(`${work}/null`).mode;
+      expect(run(stepScript(fileStep('one\n'), HASH), shell).said).toContain('is no plain file');
+      expect(statSync(`${work}/null`).mode).toBe(mode);
+    });
+
     it.each([
       { apply: "failed DiskFull '/var: 1 MiB is free'", code: 74, said: 'error: /var: 1 MiB is free' },
       { apply: 'say x | { failed ImageUnavailable x; } || exit', code: 78, said: 'error: x' },

@@ -85,7 +85,7 @@ function packagesOf(values: {
     throw new UsageError('--packages DIR and --platform NAME belong together');
   }
   if (!PLATFORM.test(platform)) {
-    throw new UsageError(`--platform ${platform}: write it like debian-12-amd64 or rocky-9-amd64`);
+    throw new UsageError(`--platform ${platform}: write it like debian-12-amd64 or rocky-9.5-amd64`);
   }
   return { packages: { folder, platform } };
 }

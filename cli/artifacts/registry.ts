@@ -120,15 +120,25 @@ async function answerTo(http: HttpClient, response: Response, asker: Asker): Pro
   if (!/^bearer\b/i.test(challenge) || !words['realm'] || !URL.canParse(words['realm'])) {
     throw new ArtifactError(`${response.url}: the registry asks for "${challenge}", which is not understood`);
   }
-  return tokenFrom(http, words['realm'], { ...asker, basic, service: words['service'] });
+  const isSafe = response.url.startsWith('https:');
+  return tokenFrom(http, words['realm'], { ...asker, basic, isSafe, service: words['service'] });
 }
 
 async function tokenFrom(
   http: HttpClient,
   realm: string,
-  asker: Asker & { readonly basic: string | undefined; readonly service: string | undefined },
+  asker: Asker & {
+    readonly basic: string | undefined;
+    readonly service: string | undefined;
+    /** The registry itself is behind https. */
+    readonly isSafe: boolean;
+  },
 ): Promise<string> {
   const url = new URL(realm);
+  // A registry may not have us read our own files, nor tell our password to whoever listens on the way.
+  if (url.protocol !== 'https:' && (url.protocol !== 'http:' || asker.isSafe)) {
+    throw new ArtifactError(`${realm}: the registry asks us to log in there, which is not https`);
+  }
   if (asker.service !== undefined) url.searchParams.set('service', asker.service);
   url.searchParams.set('scope', asker.scope);
   const headers: Record<string, string> = asker.basic === undefined ? {} : { authorization: asker.basic };

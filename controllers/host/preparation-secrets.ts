@@ -26,7 +26,10 @@ export async function preparationSecrets(
   reader: SecretReader,
 ): Promise<PreparationSecrets | Missing> {
   const registries: Record<string, Login> = {};
-  for (const { endpoint, ...named } of mirrorsWithAuth(spec)) {
+  const mirrors = mirrorsWithAuth(spec);
+  for (const { endpoint, ...named } of mirrors) {
+    const other = mirrors.find((one) => one.endpoint === endpoint && one.name !== named.name);
+    if (other !== undefined) return twoSecrets(endpoint, [named.name, other.name]);
     const login = await loginOf(named);
     if ('error' in login) return login;
     registries[endpoint] = login;
@@ -48,6 +51,12 @@ export async function preparationSecrets(
     if (username === '') return wrong('has no username; add this key');
     return password === '' ? wrong('has no password; add this key') : { username, password };
   }
+}
+
+/** Container runtimes know a login by its endpoint: one of the two would be used for both. */
+function twoSecrets(endpoint: string, [one, other]: readonly [string, string]): Missing {
+  const message = `spec.host.preparation.registries of the TSMachine names the Secrets ${one} and ${other} for the same endpoint ${endpoint}: name one of them in both places`;
+  return { error: { reason: Reason.PreparationInvalid, message } };
 }
 
 function mirrorsWithAuth({ registries = [] }: HostPreparation): (Named & { readonly endpoint: string })[] {

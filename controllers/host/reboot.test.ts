@@ -69,6 +69,22 @@ describe('a reboot', () => {
     expect(annotations()).toEqual({});
   });
 
+  it('that never ends leaves an unreachable host: others wait for it no longer', async () => {
+    ask();
+    host().link = 'down';
+    await passes(99);
+    expect(world.status().operationalStatus).toBe('OK');
+    await passes(1);
+    expect(world.status().operationalStatus).toBe('Unreachable');
+    host().link = 'up';
+    await passes();
+    expect([world.status().operationalStatus, annotations(), host().facts.bootID]).toEqual([
+      'OK',
+      {},
+      'boot-1+',
+    ]);
+  });
+
   it('that nobody wants any more leaves an unreachable host, and that is told', async () => {
     ask();
     host().link = 'down';

@@ -27,6 +27,12 @@ export const LOGIN_REASONS: readonly string[] = [
   Reason.SudoRefused,
 ];
 
+/**
+ * One that reboots does not answer for a while: whoever has asked for it waits. But others must not wait for ever for a host that never
+ * comes back. At three seconds and more from one call to the next this is five minutes or more.
+ */
+const LOST_IN_REBOOT_AFTER = 100;
+
 /** States in which nothing runs on the host by itself, but for a repair of what is in use. */
 const WITHOUT_OPERATION: readonly HostState[] = [
   'Registering',
@@ -71,7 +77,6 @@ function operationalStatus(object: TSHost, contact: ContactResult): OperationalS
   if (spec.maintenance === true) return 'Maintenance';
   if (contact.outcome === 'answered') return 'OK';
   if (status?.operationalStatus === 'Unreachable') return 'Unreachable';
-  // One that reboots does not answer for a while: whoever has asked for it waits.
-  const isLost = contact.failures() >= UNREACHABLE_AFTER && !isToReboot(object);
-  return isLost ? 'Unreachable' : 'OK';
+  const patience = isToReboot(object) ? LOST_IN_REBOOT_AFTER : UNREACHABLE_AFTER;
+  return contact.failures() >= patience ? 'Unreachable' : 'OK';
 }

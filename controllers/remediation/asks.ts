@@ -20,24 +20,24 @@ export function holdOf(host: TSHost | undefined): string | undefined {
 }
 
 /** Asks for the end of a boot; nothing is written where it stands there already. */
-export function askForReboot(
+export async function askForReboot(
   ctx: Ctx,
   deps: Deps,
   host: TSHost,
   { bootID, holdKubelet }: { readonly bootID: string; readonly holdKubelet: boolean },
 ): Promise<void> {
   const hold = holdKubelet ? { [HOLD_KUBELET_ANNOTATION]: 'hold' } : {};
-  return annotate(ctx, deps, host, { [REBOOT_ANNOTATION]: bootID, ...hold });
+  await annotate(ctx, deps, host, { [REBOOT_ANNOTATION]: bootID, ...hold });
 }
 
 /** Nobody wants a reboot any more, and the kubelet may start. */
-export function withdraw(ctx: Ctx, deps: Deps, host: TSHost): Promise<void> {
+export async function withdraw(ctx: Ctx, deps: Deps, host: TSHost): Promise<void> {
   const release = holdOf(host) === undefined ? {} : { [HOLD_KUBELET_ANNOTATION]: 'release' };
-  return annotate(ctx, deps, host, { [REBOOT_ANNOTATION]: null, ...release });
+  await annotate(ctx, deps, host, { [REBOOT_ANNOTATION]: null, ...release });
 }
 
-/** Only the reboot: what else was done ends with the machine. */
-export function withdrawReboot(ctx: Ctx, deps: Deps, host: TSHost): Promise<void> {
+/** Only the reboot. Answers the host as it is then. */
+export function withdrawReboot(ctx: Ctx, deps: Deps, host: TSHost): Promise<TSHost> {
   return annotate(ctx, deps, host, { [REBOOT_ANNOTATION]: null });
 }
 
@@ -47,11 +47,12 @@ async function annotate(
   { client, cache }: Deps,
   host: TSHost,
   annotations: Readonly<Record<string, string | null>>,
-): Promise<void> {
+): Promise<TSHost> {
   const present = host.metadata.annotations ?? {};
-  if (Object.entries(annotations).every(([name, value]) => (present[name] ?? null) === value)) return;
+  if (Object.entries(annotations).every(([name, value]) => (present[name] ?? null) === value)) return host;
   const { resourceVersion } = host.metadata;
   const body = { metadata: { resourceVersion, annotations } };
   const answer = await client.patch(TSHostKind, nameOf(host), body, { signal: ctx.signal });
   cache.absorb(TSHostKind, answer);
+  return answer;
 }

@@ -40,19 +40,17 @@ async function markMachine(ctx: Ctx, { client }: PhaseDeps, live: Machine, why: 
 }
 
 /**
- * '' when nothing is left of what was done, else what it waits for. The kubelet starts after the Node is in service. With a machine that goes
- * away the Node goes, and its host is cleaned: its kubelet is then better not started any more.
+ * '' when nothing is left of what was done, else what it waits for. A host is not rebooted for nobody, whatever else there is to wait for;
+ * the kubelet starts after the Node is in service. With a machine that goes away the Node goes, and its host is cleaned: its kubelet is
+ * then better not started any more.
  */
 export async function takeBack(ctx: Ctx, scope: RemediationScope, deps: PhaseDeps): Promise<string> {
   const { host, live, cluster } = scope;
   if (host === undefined) return '';
-  const goes = [live, cluster].some((one) => one === undefined || isDeleting(one));
-  if (goes) {
-    await withdrawReboot(ctx, deps, host);
-    return '';
-  }
+  const now = await withdrawReboot(ctx, deps, host);
+  if ([live, cluster].some((one) => one === undefined || isDeleting(one))) return '';
   const worked = await returnToService(ctx, scope, deps);
   if ('trouble' in worked) return worked.trouble;
-  await withdraw(ctx, deps, host);
+  await withdraw(ctx, deps, now);
   return '';
 }

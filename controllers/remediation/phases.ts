@@ -11,12 +11,14 @@ import { askedBoot, askForReboot, holdOf, withdraw } from './asks.ts';
 import { evacuate, returnToService } from './evacuation.ts';
 import { handOver } from './hand-over.ts';
 import {
+  elapsedMs,
   hostName,
   type Move,
   type Phase,
   type PhaseDeps,
   type PhaseHandler,
   type RemediationScope,
+  timeoutMs,
 } from './scope.ts';
 
 /** For what was written down first and is done in the next pass. */
@@ -29,7 +31,6 @@ const HEALTH_POLL_MS = 15_000;
 /** Nobody tells us of a maintenance that ends, but the TSHost, which is watched. */
 const LONG_POLL_MS = 60_000;
 
-const TIMEOUT_SECONDS = 300;
 const BACKOFF_SECONDS = 60;
 const RETRIES = 1;
 
@@ -42,8 +43,15 @@ export const PHASES: Readonly<Record<Phase, PhaseHandler>> = {
   HandedOver: handOver,
 };
 
+/** One that does not begin keeps no turn: its last pass may have got one and could not write so. */
+async function waiting(ctx: Ctx, scope: RemediationScope, deps: PhaseDeps): Promise<Move> {
+  const move = await begin(ctx, scope, deps);
+  if (move.phase !== 'Rebooting') deps.turns.giveBack(scope.object);
+  return move;
+}
+
 /** What must be true before a boot is ended; cheap things first, the turn last. */
-async function waiting(ctx: Ctx, scope: RemediationScope, { turns, cache }: PhaseDeps): Promise<Move> {
+async function begin(ctx: Ctx, scope: RemediationScope, { turns, cache }: PhaseDeps): Promise<Move> {
   const { object, status, host } = scope;
   const settled = nothingToRepair(scope);
   if (settled !== undefined) return settled;
@@ -51,9 +59,9 @@ async function waiting(ctx: Ctx, scope: RemediationScope, { turns, cache }: Phas
   if (why !== '') return go('HandedOver', Reason.HandedOver, why);
   const obstacle = obstacleOf(scope);
   if (obstacle !== '') return stay('Waiting', Reason.WaitingForGuard, obstacle, LONG_POLL_MS);
-  const pauseMs = backoffMs(object) - elapsedMs(ctx, scope);
+  const pauseMs = backoffMs(object) - elapsedMs(object, ctx.clock.now());
   if (pauseMs > 0) return stay('Waiting', Reason.RebootFailed, 'The next reboot waits for its time', pauseMs);
-  const message = turns.take(object, cache);
+  const message = turns.take(object, cache, ctx.clock.now());
   if (message !== '') return stay('Waiting', Reason.WaitingForGuard, message, GUARD_POLL_MS);
   status.tries = (status.tries ?? 0) + 1;
   delete status.bootID;
@@ -80,9 +88,9 @@ async function rebooting(ctx: Ctx, scope: RemediationScope, deps: PhaseDeps): Pr
   if (host === undefined) return go('HandedOver', Reason.HandedOver, GONE);
   if (status.bootID === undefined) Object.assign(status, bootOf(host));
   if (hasRebooted(status, host)) return rebooted(scope, host);
-  if (elapsedMs(ctx, scope) > timeoutMs(scope)) {
+  if (isOverdue(ctx, scope)) {
     await withdraw(ctx, deps, host);
-    return failed(scope, `${hostName(scope)} has not rebooted in ${timeoutMs(scope) / 1_000} s`);
+    return failed(scope, `${hostName(scope)} has not rebooted in ${timeoutMs(scope.object) / 1_000} s`);
   }
   if (status.bootID !== undefined && status.bootID === host.status?.bootID) {
     const holdKubelet = isToEvacuate(scope) && holdOf(host) !== 'held';
@@ -111,8 +119,7 @@ async function evacuating(ctx: Ctx, scope: RemediationScope, deps: PhaseDeps): P
   const worked = await evacuate(ctx, scope, deps);
   if ('trouble' in worked) return stay('Evacuating', Reason.Evacuating, worked.trouble, GUARD_POLL_MS);
   const left = worked.result ?? [];
-  const isOver = elapsedMs(ctx, scope) > timeoutMs(scope);
-  if (left.length === 0 || isOver) {
+  if (left.length === 0 || isOverdue(ctx, scope)) {
     const what = left.length === 0 ? 'All pods have moved' : `${left.length} pods have not moved in time`;
     return go('Recovering', Reason.Recovering, `${what}; the kubelet starts`);
   }
@@ -125,7 +132,7 @@ async function recovering(ctx: Ctx, scope: RemediationScope, deps: PhaseDeps): P
   const { host, live } = scope;
   const trouble = await letGo(ctx, scope, deps);
   if (trouble !== '') return stay('Recovering', Reason.Recovering, trouble, GUARD_POLL_MS);
-  if (elapsedMs(ctx, scope) > timeoutMs(scope) && !isHealthyAgain(scope)) {
+  if (isOverdue(ctx, scope) && !isHealthyAgain(scope)) {
     if (host === undefined) return go('HandedOver', Reason.HandedOver, GONE);
     const isJudged = getCondition(live?.status?.conditions, HEALTH) !== undefined;
     if (isJudged) return failed(scope, `The Node is not healthy after the reboot of ${hostName(scope)}`);
@@ -148,9 +155,14 @@ const GONE = 'The machine has no host any more';
 const HEALTHY = 'The machine is healthy again: its MachineHealthCheck takes this away';
 const HEALTH = 'HealthCheckSucceeded';
 
-/** Another try, or the end of them. */
+/** Another try, or the end of them. One in which somebody else had the host does not count. */
 function failed(scope: RemediationScope, what: string): Move {
   const tried = scope.status.tries ?? 0;
+  const obstacle = obstacleOf(scope);
+  if (obstacle !== '') {
+    scope.status.tries = Math.max(0, tried - 1);
+    return go('Waiting', Reason.WaitingForGuard, obstacle);
+  }
   if (tried >= retryLimit(scope.object))
     return go('HandedOver', Reason.HandedOver, `${what}, ${tryOf(scope)}`);
   return go('Waiting', Reason.RebootFailed, `${what}, ${tryOf(scope)}`);
@@ -170,11 +182,12 @@ function notRepairable({ object, status, tsMachine, host }: RemediationScope): s
   return state === 'Provisioned' ? '' : `Host ${host.metadata.name} is ${state}: no Node runs on it`;
 }
 
-/** Why nothing is begun although it would help: somebody works on the host. */
-function obstacleOf({ host }: RemediationScope): string {
+/** Why nothing is begun although it would help: somebody works on the host, and the TSHost controller leaves it alone. */
+function obstacleOf({ host, tsMachine }: RemediationScope): string {
   if (host?.spec.maintenance === true) return `Host ${host.metadata.name} is in maintenance`;
-  const paused = host === undefined ? '' : pausedMessage(undefined, host);
-  return paused === '' ? '' : `Host ${host?.metadata.name} is left alone: ${paused}`;
+  const paused = [host, tsMachine].map((one) => (one === undefined ? '' : pausedMessage(undefined, one)));
+  const why = paused.find((one) => one !== '');
+  return why === undefined ? '' : `Host ${host?.metadata.name} is left alone: ${why}`;
 }
 
 /** The members of a control plane are needed back soon, and their pods do not move. */
@@ -197,20 +210,14 @@ function retryLimit({ spec }: TSRemediation): number {
   return spec.retryLimit ?? RETRIES;
 }
 
-function timeoutMs({ object }: RemediationScope): number {
-  return (object.spec.timeoutSeconds ?? TIMEOUT_SECONDS) * 1_000;
+function isOverdue({ clock }: Ctx, { object }: RemediationScope): boolean {
+  return elapsedMs(object, clock.now()) > timeoutMs(object);
 }
 
 /** None before the first try. */
 function backoffMs({ spec, status }: TSRemediation): number {
   const tries = status?.tries ?? 0;
   return tries === 0 ? 0 : (spec.backoffSeconds ?? BACKOFF_SECONDS) * 1_000 * 2 ** (tries - 1);
-}
-
-/** Since the present phase began; a time that is not there, or lies ahead, is now. */
-function elapsedMs({ clock }: Ctx, { status }: RemediationScope): number {
-  const ms = clock.now().getTime() - Date.parse(status.startedAt ?? '');
-  return ms > 0 ? ms : 0;
 }
 
 function stay(phase: Phase, reason: Reason, message: string, waitMs: number): Move {

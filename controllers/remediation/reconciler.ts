@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Repairs one machine for a MachineHealthCheck. The ladder is in phases.ts, what ends it in hand-over.ts, what wakes it in watches.ts.
-import { Reason } from '../../api/conditions.ts';
+import { ConditionType, Reason } from '../../api/conditions.ts';
 import { MachineKind, TSRemediationKind } from '../../api/kinds.ts';
 import { TSREMEDIATION_FINALIZER } from '../../api/labels.ts';
 import type { TSRemediation } from '../../api/tsremediation.ts';
 import { pausedMessage } from '../../contract/paused.ts';
 import { reportPaused } from '../../contract/report-paused.ts';
 import { isDeleting, toServe } from '../../contract/served.ts';
-import { toMetaTime } from '../../runtime/conditions.ts';
+import { getCondition, toMetaTime } from '../../runtime/conditions.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import type { Reconcile } from '../../runtime/controller.ts';
 import { errorMessage, isConflict } from '../../runtime/errors.ts';
@@ -54,7 +54,10 @@ export function remediationReconciler(deps: RemediationControllerDeps): Reconcil
       ownedConditions: REMEDIATION_CONDITIONS,
     });
     const paused = pausedMessage(target.cluster, object);
-    if (paused !== '') return reportPaused({ object, patch, message: paused, now: ctx.clock.now() });
+    if (paused !== '') {
+      phaseDeps.turns.giveBack(object);
+      return reportPaused({ object, patch, message: paused, now: ctx.clock.now() });
+    }
     if (addFinalizer(object, finalizer)) await patch.applySpec({ signal: ctx.signal });
 
     const live = target.machine && (await deps.client.get(MachineKind, nameOf(target.machine), ctx.signal));
@@ -74,6 +77,7 @@ async function climb(
 ): Promise<Outcome> {
   const { object, status, machine } = scope;
   const before = (status.phase ??= 'Waiting');
+  if (wasPaused(object)) delete status.startedAt;
   status.startedAt ??= toMetaTime(ctx.clock.now());
   const { move, failure } = await step(ctx, scope, deps);
   if (move.phase !== before) {
@@ -86,6 +90,11 @@ async function climb(
   const event = stepEvent(before, move);
   if (event !== undefined && machine !== undefined) deps.events.event(machine, event);
   return move.waitMs > 0 ? waitFor(move.waitMs, move.reason) : done();
+}
+
+/** Nobody has looked meanwhile whether the machine is well: its time begins anew. */
+function wasPaused({ status }: TSRemediation): boolean {
+  return getCondition(status?.conditions, ConditionType.Paused)?.status === 'True';
 }
 
 /** An error leaves the remediation where it is. A conflict ends the pass: our copy is old, and nothing of it is written. */

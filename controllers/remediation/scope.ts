@@ -63,9 +63,9 @@ export interface Move {
 /** One phase: reads, acts at most once, and says where the remediation is then. */
 export type PhaseHandler = (ctx: Ctx, scope: RemediationScope, deps: PhaseDeps) => Promise<Move>;
 
-/** The Machine that owns the object, or has its name: who makes one by hand need not know the UID. */
+/** The Machine that owns the object, or has its name where none does: who makes one by hand need not know the UID. */
 export function findTarget(cache: Cache, object: TSRemediation): Target {
-  const machine = ownerMachine(cache, object) ?? cache.peek(MachineKind, nameOf(object));
+  const machine = machineOf(cache, object);
   const reference = machine?.spec.infrastructureRef;
   const tsMachine =
     reference?.kind === TSMachineKind.kind
@@ -78,6 +78,17 @@ export function findTarget(cache: Cache, object: TSRemediation): Target {
     host: hostOf(cache, tsMachine),
     isControlPlane: isControlPlane(machine, tsMachine),
   };
+}
+
+/** A namesake of the owner is another machine: it is not what the MachineHealthCheck meant. */
+function machineOf(cache: Cache, object: TSRemediation): Machine | undefined {
+  const owner = ownerMachine(cache, object);
+  if (owner === undefined) return cache.peek(MachineKind, nameOf(object));
+  const { uid } = owner.metadata;
+  const isMeant = object.metadata.ownerReferences?.some(
+    (one) => one.kind === MachineKind.kind && one.uid === uid,
+  );
+  return isMeant === true ? owner : undefined;
 }
 
 /** Both name each other: a host that was given to another machine is none of ours. */
@@ -94,6 +105,19 @@ export function isClaimedBy({ spec: { claim } }: TSHost, { spec }: TSMachine): b
   return (
     claim?.for === 'Machine' && claim.releasing !== true && token !== undefined && claim.clientToken === token
   );
+}
+
+const TIMEOUT_SECONDS = 300;
+
+/** How long one phase should last at most. */
+export function timeoutMs({ spec }: TSRemediation): number {
+  return (spec.timeoutSeconds ?? TIMEOUT_SECONDS) * 1_000;
+}
+
+/** Since the present phase began; a time that is not there, or lies ahead, is now. */
+export function elapsedMs({ status }: TSRemediation, now: Date): number {
+  const ms = now.getTime() - Date.parse(status?.startedAt ?? '');
+  return ms > 0 ? ms : 0;
 }
 
 /** For messages. */

@@ -47,7 +47,8 @@ room() {
 # Folders that programs write to: the first that has nothing left.
 full_folder() {
   for full in "$(standing "$preparation")" /usr /opt /etc /var/cache /var/lib /tmp /; do
-    [ -d "$full" ] || continue
+    # What nobody writes to, such as the image of a system, may well be full.
+    [ -d "$full" ] && [ -w "$full" ] || continue
     full_free=$(free_kib "$full")
     if [ "${'$'}{full_free:-4096}" -lt 1024 ]; then say "$full"; return 0; fi
   done
@@ -89,6 +90,9 @@ label() { ! have restorecon || restorecon "$1" >/dev/null 2>&1 || true; }
 # Path, mode; content on standard input. Nobody reads the content whom the mode does not allow. Behind a pipe, || exit.
 put_file() {
   put_into=$(readlink -f -- "$1") || put_into=$1
+  # A unit that is masked is a link to /dev/null, whose mode others rely on.
+  [ ! -e "$put_into" ] || [ -f "$put_into" ] ||
+    failed PreparationFailed "$1 leads to $put_into, which is no plain file: take it away (a unit that is masked: systemctl unmask)"
   if make_state && cat >"$preparation/new" && make_folder "$(dirname -- "$put_into")" && remember "$put_into" &&
     { [ -e "$put_into" ] || ( umask 077; : >"$put_into" ); } && chmod "$2" "$put_into" && cat "$preparation/new" >"$put_into"; then
     rm -f -- "$preparation/new"

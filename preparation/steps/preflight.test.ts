@@ -88,6 +88,19 @@ describe.skipIf(whyNot !== undefined)('preflight, on a host of its own', { timeo
     expect((await look()).code).toBe(0);
   });
 
+  it('asks a host for room before it has filled some of it, and not in a later try', async () => {
+    host.sh('mkdir -p /var/lib/containerd; mount -t tmpfs -o size=300m none /var/lib/containerd');
+    expect((await look()).code).toBe(74);
+    const begun = (hash: string) =>
+      host.sh(
+        `mkdir -p /var/lib/ts-provider/preparation; echo ${hash} >/var/lib/ts-provider/preparation/incomplete`,
+      );
+    begun('fedcba9876543210');
+    expect((await look()).code).toBe(74);
+    begun('0123456789abcdef');
+    expect(await look()).toEqual({ code: 0, said: '' });
+  });
+
   it('calls a full disk by its own reason, unless something else is wrong as well', async () => {
     host.sh('mkdir -p /var/lib/containerd; mount -t tmpfs -o size=300m none /var/lib/containerd');
     const { code, said } = await look();

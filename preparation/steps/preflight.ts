@@ -120,6 +120,8 @@ space_for() { # KiB, folder that may not be there yet
 }
 # One file system may hold several of the folders: what they need adds up.
 check_disk() {
+  # What has begun had all that room, and has filled some of it by now: a try that follows must not fail for that.
+  [ "$(cat "$preparation/incomplete" 2>/dev/null)" != "$plan_hash" ] || return 0
   [ "$family" != flatcar ] || programs=/opt
   short=$({ space_for ${DATA_SPACE} "$data"; space_for ${PROGRAM_SPACE} "$programs"; } |
     awk '{ free[$1] = $2; needed[$1] += $3 }

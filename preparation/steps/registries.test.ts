@@ -138,6 +138,18 @@ dial_timeout = "5s"
     expect(files()).toEqual([]);
   });
 
+  it('leaves alone what the bootstrap wrote behind its end, when it is repaired', async () => {
+    await run(TWO, LOGINS);
+    const theirs = '/etc/containerd/certs.d/theirs.example/hosts.toml';
+    host.sh(`cd /var/lib/ts-provider; echo 'created-file ${theirs}' >>manifest; rm preparation/incomplete
+      echo '0123456789abcdef v1.36.3' >preparation/complete
+      mkdir /etc/containerd/certs.d/theirs.example; echo theirs >${theirs}
+      rm /etc/containerd/certs.d/_default/hosts.toml`);
+    expect(await run(TWO, LOGINS)).toBe('registries: applied\n');
+    expect(host.sh(`cat ${theirs}`)).toBe('theirs\n');
+    expect(files()).toContain('containerd/certs.d/_default/hosts.toml 600');
+  });
+
   it('CRI-O gets the same, in files of its own', async () => {
     const spec: HostPreparation = {
       registries: TWO.registries!.slice(0, 1),

@@ -8,6 +8,8 @@ import { quote } from '../shell.ts';
 export const STALE = String.raw`
 # Shell pattern, paths to keep: the other files of ours that it fits.
 stale_files() {
+  # An earlier preparation has left nothing behind this one's end. What the manifest has then besides our files is of the bootstrap.
+  ! is_complete || return 0
   stale_pattern=$1
   shift
   for kept_path; do

@@ -352,6 +352,24 @@ const VIRTUAL_IPS: readonly ValidationCase[] = [
     want: /routerID/,
   },
   {
+    name: 'another router id',
+    manifest: cluster({
+      controlPlaneEndpoint: { host: '10.0.0.100', port: 6443 },
+      controlPlaneLoadBalancer: { ...shared, virtualIP: { routerID: 51 } },
+    }),
+    then: { spec: { controlPlaneLoadBalancer: { virtualIP: { routerID: 52 } } } },
+    want: /virtualIP.routerID is fixed/,
+  },
+  {
+    name: 'a shared address that becomes a balancer',
+    manifest: cluster({
+      controlPlaneEndpoint: { host: '10.0.0.100', port: 6443 },
+      controlPlaneLoadBalancer: shared,
+    }),
+    then: { spec: { controlPlaneLoadBalancer: { type: 'HAProxy', ...selector } } },
+    want: /controlPlaneLoadBalancer.type is fixed/,
+  },
+  {
     name: 'hosts for a balancer, where the address is shared',
     manifest: cluster({
       controlPlaneEndpoint: { host: '10.0.0.100', port: 6443 },

@@ -250,8 +250,8 @@ describe('three hosts', () => {
     const holder = await theHolder();
     const seen = await watchAddress(ADDRESS, 9_000, () => trouble(holder));
     note(what, seen);
-    expect(seen.movedMs).toBeLessThan(5_500);
-    expect(seen.gapMs).toBeLessThan(6_000);
+    expect(seen.movedMs).toBeLessThan(5_000);
+    expect(seen.gapMs).toBeLessThan(5_000);
     const back = await watchAddress(ADDRESS, 7_000, () => mend(holder));
     note(`  ... and is mended`, back);
     expect(back.gapMs).toBeLessThan(2_000);

@@ -23,13 +23,12 @@ mentions() { # of the folder of a job among the arguments
     if tr '\000' '\n' 2>/dev/null <"$file" | grep -qE "^$1(/|$)"; then say "$file" | cut -d / -f 3; fi
   done
 }
-# A download may be cut off, but not what unpacks and configures.
+# A download may be cut off, but not what unpacks and configures. apt gives its dpkg none of our files and a session of its own.
 installs() {
-  for pid in $(holders "$1"); do
-    read -r comm 2>/dev/null <"/proc/$pid/comm" || continue
-    case "$comm" in dpkg*|rpm|dnf*|yum|zypper|microdnf) return 0 ;; esac
-  done
-  return 1
+  cat /proc/[0-9]*/stat 2>/dev/null | awk -v holders=" $(holders "$1" | tr '\n' ' ')" '
+    { match($0, /\) [A-Za-z] [0-9]+ /); split(substr($0, RSTART, RLENGTH), part, " "); name = substr($0, index($0, "(") + 1) }
+    name ~ /^(dpkg|dnf|(rpm|yum|zypper|microdnf)\))/ && (index(holders, " " $1 " ") || index(holders, " " part[3] " ")) { found = 1 }
+    END { exit !found }'
 }
 for job in "$state"/jobs/*; do
   [ -d "$job" ] && [ "${'$'}{job##*/}" != "$own" ] || continue

@@ -127,6 +127,16 @@ describe.skipIf(whyNot !== undefined)('a host that was prepared', { timeout: 60_
     expect(await occupants()).toEqual([]);
   });
 
+  it('is not cleaned under a package manager that apt has given a session of its own', async () => {
+    host.sh(`cd /tmp; printf '#!/bin/sh\nsleep 2; : >/tmp/configured\n' >dpkg
+      printf '#!/bin/sh\nsetsid /tmp/dpkg 9>&-\n' >apt-get; chmod 755 dpkg apt-get
+      job=/var/lib/ts-provider/jobs/prepare-1-1-01234567; mkdir -p "$job"; echo begin >"$job/journal"
+      exec 9>>"$job/lock"; /tmp/apt-get </dev/null >/dev/null 2>&1 & sleep 0.3`);
+    const fence = cleanJob('clean-1-1').steps.find(({ id }) => id === 'fence')!;
+    expect((await host.remote.run(ctx, fence.script)).exitCode).toBe(0);
+    host.sh('[ -e /tmp/configured ]');
+  });
+
   it('keeps no software of a preparation that did not come to its end', async () => {
     await prepare([SOFTWARE, ...CONFIGURATION]);
     host.sh(PACKAGE_MANAGER);

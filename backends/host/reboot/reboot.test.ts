@@ -64,6 +64,13 @@ describe.skipIf(why !== undefined)(`reboot${why === undefined ? '' : ` (skipped:
     expect(calls()).toEqual(['reboot']);
   });
 
+  it('begins anew where an earlier call was cut off before it had begun', async () => {
+    await start('busybox');
+    host.sh('mkdir /run/ts-provider-reboot-boot-a');
+    expect(await ask()).toBe('asked');
+    await called(/^reboot/);
+  });
+
   it.each(['system', 'busybox'] as const)('%s: a boot that is over is not ended again', async (kind) => {
     await start(kind);
     expect(await ask(true, 'boot-of-last-week')).toBe('done');

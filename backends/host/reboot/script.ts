@@ -46,13 +46,15 @@ if [ "$(readlink /proc/1/ns/pid)" = 'pid:[4026531836]' ] && [ ! -e /run/systemd/
 fi
 `;
 
-/** A unit that does not end with the others, or a session of its own. The folder has the boot in its name, should /run survive one. */
+/**
+ * A unit that does not end with the others, or a session of its own. The folder has the boot in its name, should /run survive one. The
+ * time is written last: who was cut off before has not begun.
+ */
 const CLIMB = String.raw`
 uptime() { cut -d . -f 1 /proc/uptime; }
 mark=/run/ts-provider-reboot-$boot
-if [ -e "$mark/since" ] && [ $(( $(uptime) - $(cat "$mark/since") )) -gt ${STALE_SECONDS} ]; then rm -rf -- "$mark"; fi
+if [ -e "$mark" ] && [ $(( $(uptime) - $(cat "$mark/since" 2>/dev/null || echo 0) )) -gt ${STALE_SECONDS} ]; then rm -rf -- "$mark"; fi
 if mkdir "$mark" 2>/dev/null; then
-  uptime >"$mark/since"
   cat >"$mark/ladder" <<'END_OF_LADDER'
 ${PRELUDE}${LADDER}END_OF_LADDER
   unit="ts-provider-reboot-$(uptime)"
@@ -60,6 +62,7 @@ ${PRELUDE}${LADDER}END_OF_LADDER
     --property=DefaultDependencies=no /bin/sh "$mark/ladder" unit >/dev/null 2>&1; }; then
     setsid /bin/sh "$mark/ladder" session </dev/null >/dev/null 2>&1 &
   fi
+  uptime >"$mark/since"
 fi
 say 'ts-provider: asked'
 `;

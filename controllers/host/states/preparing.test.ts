@@ -393,6 +393,17 @@ describe('before it begins', () => {
     expect(kinds()).toEqual(['prepare']);
   });
 
+  it('two Secrets for one endpoint are told: one of them would be used for both', async () => {
+    const of = (name: string, secretName: string) => ({
+      name,
+      mirrors: [{ endpoint: 'https://mirror:5000', authRef: { name: secretName } }],
+    });
+    for (const name of ['a', 'b']) secret(name, { username: 'u', password: 'p' });
+    await begin({ preparation: { registries: [of('one.example', 'a'), of('two.example', 'b')] } });
+    expect(ready()).toMatch(/^PreparationInvalid: .* the Secrets a and b for the same endpoint https:/);
+    expect(kinds()).toEqual([]);
+  });
+
   it('a Machine without a version is told', async () => {
     world.addMachine('m1', { preparation: {} });
     const machine = world.api.read<Machine>(MachineKind, { namespace: 'ns', name: 'm1' })!;
