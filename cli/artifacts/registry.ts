@@ -134,11 +134,7 @@ async function tokenFrom(
     readonly isSafe: boolean;
   },
 ): Promise<string> {
-  const url = new URL(realm);
-  // A registry may not have us read our own files, nor tell our password to whoever listens on the way.
-  if (url.protocol !== 'https:' && (url.protocol !== 'http:' || asker.isSafe)) {
-    throw new ArtifactError(`${realm}: the registry asks us to log in there, which is not https`);
-  }
+  const url = loginPlace(realm, asker.isSafe);
   if (asker.service !== undefined) url.searchParams.set('service', asker.service);
   url.searchParams.set('scope', asker.scope);
   const headers: Record<string, string> = asker.basic === undefined ? {} : { authorization: asker.basic };
@@ -151,6 +147,13 @@ async function tokenFrom(
   const token = answer.token ?? answer.access_token;
   if (token === undefined) throw new ArtifactError(`${realm}: no token in the answer`);
   return `Bearer ${token}`;
+}
+
+/** A registry may not have us read our own files, nor tell our password to whoever listens on the way. */
+function loginPlace(realm: string, isSafe: boolean): URL {
+  const url = new URL(realm);
+  if (url.protocol === 'https:' || (url.protocol === 'http:' && !isSafe)) return url;
+  throw new ArtifactError(`${realm}: the registry asks us to log in there, which is not https`);
 }
 
 interface Token {

@@ -202,6 +202,15 @@ describe('another host', () => {
     expect(world.status('h2').state).toBe('Bootstrapping');
   });
 
+  it('says why one that it waits for does not take it in', async () => {
+    world.editHost('h1', (object) => void (object.spec.maintenance = true));
+    claim('h2');
+    await settle('h2', 'h1');
+    expect(message('h2')).toBe(
+      'Waiting for h1 (in maintenance) to take the host in as one that shares the address',
+    );
+  });
+
   it('that comes at the same moment as a third knows it, and is known by it', async () => {
     claim('h2');
     claim('h3');
@@ -254,6 +263,16 @@ describe('a control plane of three', () => {
     expect(world.status('h3').virtualIP).toBeUndefined();
     expect(peersOf('h1')).toEqual(['10.0.0.2']);
     expect(told('h2')).toMatchObject({ peers: ['10.0.0.1'], start: true });
+  });
+
+  it('lets another one in while a host is being given back', async () => {
+    await host('h4', '10.0.0.4');
+    world.release('h3');
+    await settle('h3', 'h1', 'h2');
+    expect(world.status('h3').state).toBe('Releasing');
+    claim('h4');
+    await settle('h4', 'h1', 'h2', 'h3');
+    expect(world.status('h4').state).toBe('Bootstrapping');
   });
 
   it('drops a host that was given up without proof', async () => {

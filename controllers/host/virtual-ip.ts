@@ -5,6 +5,7 @@ import { createHmac } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { Reason } from '../../api/conditions.ts';
 import { TSHostKind } from '../../api/kinds.ts';
+import { PAUSED_ANNOTATION } from '../../api/labels.ts';
 import type { TSCluster } from '../../api/tscluster.ts';
 import type { HostClaim, TSHost } from '../../api/tshost.ts';
 import type { VirtualIPConfig } from '../../backends/host-driver.ts';
@@ -122,12 +123,12 @@ function isApplied({ status }: TSHost, { address, peers }: Share): boolean {
   return virtualIP?.address === address && isDeepStrictEqual(virtualIP.peers, peers);
 }
 
-/** Those who may hold the address, can be told, and do not know this host yet. */
+/** Those who may hold the address, can be told, and do not know this host yet. Who is being given back drops the address first of all. */
 function awaited(others: readonly TSHost[], { own, address }: Share): readonly TSHost[] {
-  return others.filter(({ status }) => {
+  return others.filter(({ spec, status }) => {
     const { virtualIP, operationalStatus } = status ?? {};
     const isIn = virtualIP?.address === address && operationalStatus !== 'Unreachable';
-    return isIn && !virtualIP.peers.includes(own);
+    return isIn && spec.claim?.releasing !== true && !virtualIP.peers.includes(own);
   });
 }
 
@@ -182,7 +183,15 @@ function routerIDOf(address: string): number {
 }
 
 function waitForOthers(late: readonly TSHost[]): Waiting {
-  return wait(`Waiting for ${namesOf(late)} to take the host in as one that shares the address`);
+  const hosts = late.map((host) => `${host.metadata.name}${hindrance(host)}`).toSorted();
+  return wait(`Waiting for ${hosts.join(', ')} to take the host in as one that shares the address`);
+}
+
+/** Why somebody who is waited for may never do it by himself. To go on without him could make two holders. */
+function hindrance({ metadata, spec, status }: TSHost): string {
+  if (status?.error !== undefined) return ` (${status.error.reason})`;
+  if (spec.maintenance === true) return ' (in maintenance)';
+  return metadata.annotations?.[PAUSED_ANNOTATION] === undefined ? '' : ' (paused)';
 }
 
 function namesOf(hosts: readonly TSHost[]): string {

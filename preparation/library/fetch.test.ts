@@ -148,6 +148,26 @@ describe.each(Object.keys(TOOLS))('with %s', (tool) => {
     }
   });
 
+  test.each([
+    { name: 'the server', status: '', from: () => url('/none'), refused: 'yes' },
+    {
+      name: 'a proxy that wants another password',
+      status: '407',
+      from: () => 'http://far.invalid/file',
+      refused: 'no',
+    },
+    {
+      name: 'a proxy that lets nobody there',
+      status: '403',
+      from: () => 'https://far.invalid/file',
+      refused: 'no',
+    },
+  ])('who refuses is told from who is only on the way: $name', async ({ status, from, refused }) => {
+    if (status !== '') proxyIs(`http://${status}:x@127.0.0.1:${port()}`);
+    const command = `fetch_part ${from()} ${work}/got || if was_refused; then say yes; else say no; fi`;
+    expect(await run(tool, command)).toEqual({ code: 0, said: refused });
+  });
+
   test('a proxy that cannot reach the server is named, and is not to blame', async () => {
     proxyIs(`http://502:x@127.0.0.1:${port()}`);
     for (const scheme of ['http', 'https']) {

@@ -104,6 +104,8 @@ fetch_part() {
 # Who was asked answered, and would not give it.
 was_refused() {
   case "$fetch_said" in
+    # By the proxy on the way.
+    *' 407'* | *'from proxy'*) return 1 ;;
     *'error: 40'* | *'ERROR 40'* | *' 40'[0-689]' '*) return 0 ;;
   esac
   return 1
