@@ -74,7 +74,7 @@ fetch_with() {
   http_proxy=$proxy https_proxy=$proxy HTTP_PROXY=$proxy HTTPS_PROXY=$proxy no_proxy= NO_PROXY= all_proxy= ALL_PROXY=
   export http_proxy https_proxy HTTP_PROXY HTTPS_PROXY no_proxy NO_PROXY all_proxy ALL_PROXY
   if have curl; then
-    curl -q -fsSL --retry "$fetch_retries" --connect-timeout 20 --speed-limit 1024 --speed-time 60 \
+    curl -q -fsSL --retry "$fetch_retries" --connect-timeout 20 --speed-limit 1024 --speed-time 60 -w 'CONNECT %{http_connect}\n' \
       ${'$'}{authorities:+--cacert "$authorities"} -o "$2" "$1"
   elif wget --version >/dev/null 2>&1; then
     wget -nv --tries=$(( fetch_retries + 1 )) --waitretry=2 --timeout=60 --connect-timeout=20 \
@@ -104,8 +104,8 @@ fetch_part() {
 # Who was asked answered, and would not give it.
 was_refused() {
   case "$fetch_said" in
-    # By the proxy on the way.
-    *' 407'* | *'from proxy'*) return 1 ;;
+    # By the proxy on the way: curl says that only when it is asked.
+    *' 407'* | *'from proxy'* | *'CONNECT 4'*) return 1 ;;
     *'error: 40'* | *'ERROR 40'* | *' 40'[0-689]' '*) return 0 ;;
   esac
   return 1
@@ -113,7 +113,7 @@ was_refused() {
 via_proxy() { [ -z "$proxy" ] || printf '%s' " through the proxy $(hide "$proxy")"; }
 # What tells most is the last line, but for apt, which says that there was an error behind it.
 last_said() {
-  hide "$(printf '%s\n' "$fetch_said" | grep -v -e '^ *$' -e '^E: Download Failed' | tail -n 1 | sed 's/^E: Failed to fetch [^ ]* *//')"
+  hide "$(printf '%s\n' "$fetch_said" | grep -v -e '^ *$' -e '^E: Download Failed' -e '^CONNECT ' | tail -n 1 | sed 's/^E: Failed to fetch [^ ]* *//')"
 }
 # URL, target: ends the step with the reason of a fetch that failed.
 fetch_failed() {
