@@ -166,6 +166,14 @@ const PreparationStatusSchema = Type.Object(
   {
     hash: text('Hash of the steps that were taken.', 128),
     version: text('Kubernetes version that the host was prepared for.', 64),
+    unverifiedRegistries: Type.Optional(
+      Type.Array(text('Endpoint of a registry.', 512), {
+        description:
+          'Registries whose certificates the container runtime does not verify; absent when there are none.',
+        maxItems: 20,
+        'x-kubernetes-list-type': 'atomic',
+      }),
+    ),
     drift: Type.Optional(
       Type.Array(text('Step, impact of its repair, and path.', 512), {
         description: 'What is not as the preparation left it, sorted; absent when nothing is.',

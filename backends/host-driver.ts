@@ -83,6 +83,8 @@ export interface HostPreparationReport {
   /** False: it began, and has not come to its end; with a version, that was a later one, or a repair. */
   readonly complete: boolean;
   readonly drifted: readonly Drift[];
+  /** Registries whose certificates are not verified (invariant 11: asked for, conditioned, counted). */
+  readonly unverified?: readonly string[];
 }
 
 /** What a probe found. It changes nothing on the host. */

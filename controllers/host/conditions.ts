@@ -108,7 +108,9 @@ function preparedVerdict(object: TSHost, step: Step): Verdict | undefined {
   const before = getCondition(conditions, ConditionType.Prepared);
   const isToldAlready = state === 'Provisioned' && before !== undefined && !('prepared' in to);
   if (isToldAlready) return { status: before.status, ...pick(before) };
-  return { status: 'True', reason: Reason.Prepared, message: `For Kubernetes ${preparation.version}` };
+  const { version, unverifiedRegistries: any = [] } = preparation;
+  const unverified = any.length > 0 ? `; certificates are not verified of ${any.join(', ')}` : '';
+  return { status: 'True', reason: Reason.Prepared, message: `For Kubernetes ${version}${unverified}` };
 }
 
 function reachableVerdict({ status = {} }: TSHost, contact: ContactResult): Verdict {

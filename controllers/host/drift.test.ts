@@ -58,6 +58,17 @@ describe('a host in use', () => {
     expect(repairs()).toEqual([]);
   });
 
+  it('says of which registries certificates are not verified', async () => {
+    await provision();
+    host().preparation = { ...host().preparation!, unverified: ['https://mirror:5000'] };
+    await world.clock.advance(720_000);
+    await world.reconcile();
+    expect(world.status().preparation?.unverifiedRegistries).toEqual(['https://mirror:5000']);
+    expect(prepared()).toBe(
+      'True Prepared: For Kubernetes v1.36.3; certificates are not verified of https://mirror:5000',
+    );
+  });
+
   it('that was not prepared says nothing', async () => {
     world.addMachine();
     world.claim();

@@ -29,6 +29,18 @@ export function registerHostMetrics(metrics: Metrics, cache: Pick<Cache, 'list'>
     },
     (hosts) => hosts.set(cache.list(TSHostKind).filter(trustsOnFirstUse).length),
   );
+  gauge(
+    metrics,
+    {
+      name: 'ts_provider_hosts_with_unverified_registries',
+      help: 'TSHosts whose container runtime takes any certificate of a registry.',
+    },
+    (hosts) => hosts.set(cache.list(TSHostKind).filter(hasUnverifiedRegistries).length),
+  );
+}
+
+function hasUnverifiedRegistries({ status }: TSHost): boolean {
+  return status?.preparation?.unverifiedRegistries !== undefined;
 }
 
 function trustsOnFirstUse({ spec: { ssh } }: TSHost): boolean {

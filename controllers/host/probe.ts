@@ -58,9 +58,14 @@ export function dirtyError(
 function recordPreparation(status: TSHostStatus, { preparation }: HostReport): void {
   delete status.preparation;
   if (preparation === undefined || preparation.version === '') return;
-  const { hash, version, drifted } = preparation;
+  const { hash, version, drifted, unverified = [] } = preparation;
   const drift = [...new Set(drifted.map(driftLine))].toSorted().slice(0, MAX_OCCUPANTS);
-  status.preparation = { hash, version, ...(drift.length > 0 && { drift }) };
+  const unverifiedRegistries = unverified.map((one) => one.slice(0, MAX_OCCUPANT_LENGTH));
+  status.preparation = {
+    ...{ hash, version },
+    ...(unverifiedRegistries.length > 0 && { unverifiedRegistries }),
+    ...(drift.length > 0 && { drift }),
+  };
 }
 
 /** As status.preparation.drift has it. */

@@ -25,6 +25,11 @@ describe('what a host says of its preparation', () => {
     });
   });
 
+  it('names registries whose certificates are not verified', () => {
+    const text = 'complete 0123456789abcdef v1.36.3\nunverified https://a:5000\nunverified https://b\n';
+    expect(parsed(text)?.unverified).toEqual(['https://a:5000', 'https://b']);
+  });
+
   it('is not complete while another one is under way, and says what is there', () => {
     expect(parsed('begun ffffffffffffffff\ncomplete 0123456789abcdef v1.36.3\n')).toMatchObject({
       ...{ hash: '0123456789abcdef', version: 'v1.36.3', complete: false },

@@ -34,6 +34,14 @@ if [ -s "$preparation/laid" ]; then
 fi
 `;
 
+/** Prints `unverified <endpoint>` for each registry whose certificate is not looked at, however that came into the configuration. */
+export const PROBE_REGISTRIES = String.raw`
+for file in /etc/containerd/certs.d/*/hosts.toml; do
+  [ -r "$file" ] || continue
+  awk '/^(server *=|\[host\.)/ { split($0, part, "\""); host = part[2] } /^ *skip_verify *= *true/ { print "unverified " host }' "$file"
+done | sort -u | head -n 20
+`;
+
 const IMPACTS: readonly Impact[] = ['none', 'restart', 'disruptive'];
 
 /** `undefined`: nothing was prepared. `software` is what the programs say of themselves. */
@@ -52,7 +60,14 @@ export function parsePreparation(
     ...(version === '' ? [] : otherVersions(software, version)),
     ...(complete ? [] : [UNFINISHED]),
   ];
-  return { hash, version, complete, drifted: drifted.sort(byPath) };
+  const unverified = lines.all('unverified').filter((endpoint) => endpoint !== '');
+  return {
+    hash,
+    version,
+    complete,
+    drifted: drifted.sort(byPath),
+    ...(unverified.length > 0 && { unverified }),
+  };
 }
 
 const UNFINISHED: Drift = {

@@ -17,7 +17,7 @@ import {
   SHARED_ADDRESS,
   TABLES,
 } from '../traces.ts';
-import { PROBE_PREPARATION } from './preparation.ts';
+import { PROBE_PREPARATION, PROBE_REGISTRIES } from './preparation.ts';
 
 /** The last line: an answer without it was cut off, and proves nothing. */
 export const END = 'end of probe';
@@ -239,6 +239,7 @@ export const PROBE_SCRIPT = [
   FACTS,
   OURS,
   PROBE_PREPARATION,
+  PROBE_REGISTRIES,
   RUNNING,
   FILES,
   RULES,
