@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The conditions of a TSHost. The only place that decides them; pure.
 import { ConditionType, Reason } from '../../api/conditions.ts';
-import type { HostState } from '../../api/tshost-status.ts';
+import type { HostPreparationStatus, HostState } from '../../api/tshost-status.ts';
 import type { TSHost } from '../../api/tshost.ts';
 import type { Verdict } from '../../contract/ready-summary.ts';
 import { isDeleting } from '../../contract/served.ts';
@@ -108,9 +108,13 @@ function preparedVerdict(object: TSHost, step: Step): Verdict | undefined {
   const before = getCondition(conditions, ConditionType.Prepared);
   const isToldAlready = state === 'Provisioned' && before !== undefined && !('prepared' in to);
   if (isToldAlready) return { status: before.status, ...pick(before) };
-  const { version, unverifiedRegistries: any = [] } = preparation;
-  const unverified = any.length > 0 ? `; certificates are not verified of ${any.join(', ')}` : '';
-  return { status: 'True', reason: Reason.Prepared, message: `For Kubernetes ${version}${unverified}` };
+  return { status: 'True', reason: Reason.Prepared, message: preparedMessage(preparation) };
+}
+
+function preparedMessage({ version, unverifiedRegistries = [] }: HostPreparationStatus): string {
+  const endpoints = unverifiedRegistries.join(', ');
+  const unverified = endpoints === '' ? '' : `; certificates are not verified of ${endpoints}`;
+  return `For Kubernetes ${version}${unverified}`;
 }
 
 function reachableVerdict({ status = {} }: TSHost, contact: ContactResult): Verdict {
