@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Package repositories as upstream has them, with what we built ourselves, signed with a key of our own: Kubernetes', Docker's, and Debian's.
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, createReadStream, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -11,6 +12,12 @@ import { install } from '../../hack/hosts/rootfs.ts';
 import { runProgram } from '../../hack/stack/process.ts';
 
 const PORT = 8081;
+
+/** One sentence that says what is missing to sign packages, or nothing. */
+export function whyNoRepositories(): string | undefined {
+  const { error } = spawnSync('gpg', ['--version']);
+  return error === undefined ? undefined : 'there is no gpg. On Debian: apt-get install gnupg';
+}
 
 export interface Repositories {
   /** For `source.packages.kubernetes.baseURL`. */

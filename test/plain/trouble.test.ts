@@ -20,7 +20,7 @@ import {
   untilHosts,
 } from '../hosts/site.ts';
 import { ON_SHARED_KERNEL, plainManifest, preparationFrom, registrySecret } from './plain-cluster.ts';
-import { type Repositories, startRepositories } from './repositories.ts';
+import { type Repositories, startRepositories, whyNoRepositories } from './repositories.ts';
 import { type SiteServers, startSiteServers } from './site-servers.ts';
 import { clusterTraces } from './software-traces.ts';
 
@@ -37,7 +37,6 @@ beforeAll(async () => {
   at = site.management;
   host = site.world.hosts[0]!;
   servers = await startSiteServers(site.dir);
-  repositories = await startRepositories(servers.parts, join(site.dir, 'repositories'));
   await importHosts(site, { 'host-1': 'control-plane' });
   await at.apply(registrySecret(servers.registries.login));
 });
@@ -163,7 +162,14 @@ describe('registries', () => {
   });
 });
 
-describe('package repositories', () => {
+const why = whyNoRepositories();
+if (why !== undefined) process.stdout.write(`package repositories are skipped: ${why}\n`);
+
+describe.skipIf(why !== undefined)('package repositories', () => {
+  beforeAll(async () => {
+    repositories = await startRepositories(servers.parts, join(site.dir, 'repositories'));
+  });
+
   const packages = (): HostPreparation => {
     const { source: _, ...rest } = usual();
     return {
