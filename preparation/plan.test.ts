@@ -2,27 +2,11 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import type { HostPreparation } from '../api/preparation.ts';
-import type { PreparationInput } from './input.ts';
 import { prepare, PreparationError } from './plan.ts';
 import { cloudConfigPart, installedRemoval, planScript, stepScript } from './script.ts';
+import { inputOf as input } from './steps/input.fixtures.ts';
 
 const ARTIFACTS: HostPreparation = { source: { artifacts: { baseURL: 'http://artifacts.example.org/' } } };
-
-function input(spec: HostPreparation = {}, rest: Partial<PreparationInput> = {}): PreparationInput {
-  return {
-    kubernetesVersion: 'v1.36.3',
-    spec,
-    secrets: { registries: {} },
-    packages: [],
-    network: {
-      podCIDRs: ['10.244.0.0/16'],
-      serviceCIDRs: ['10.96.0.0/12'],
-      serviceDomain: 'cluster.local',
-    },
-    mustServe: [10250, 10256],
-    ...rest,
-  };
-}
 
 const ids = (spec: HostPreparation): string[] => prepare(input(spec)).steps.map(({ id }) => id);
 
@@ -109,7 +93,7 @@ describe('its scripts', () => {
   });
 
   it('do nothing when they were cut off on their way', () => {
-    const script = planScript(prepare(input()));
+    const script = planScript(prepare(input({})));
     for (const part of [0.3, 0.7, 0.999]) {
       const cut = script.slice(0, Math.floor(script.length * part));
       expect(() => execFileSync('sh', [], { input: cut, stdio: ['pipe', 'ignore', 'ignore'] })).toThrow();
@@ -117,7 +101,7 @@ describe('its scripts', () => {
   });
 
   it('can be a part of a cloud-config, which runs the same before anything behind it and leaves no secret', () => {
-    const plan = prepare(input());
+    const plan = prepare(input({}));
     const part = cloudConfigPart(plan);
     expect(part.write_files).toHaveLength(1);
     const [file] = part.write_files;

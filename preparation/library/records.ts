@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { REMEMBER } from './remember.ts';
 
 /**
  * What is written down of a preparation, all of it below /var/lib/ts-provider:
@@ -72,20 +73,7 @@ note_line() {
 # File of our state; its content on standard input. It appears with all of it.
 put_state() { make_state && cat >"$1.new" && mv -f -- "$1.new" "$1"; }
 tell() { note_line "$state/manifest" "$1"; }
-make_folder() {
-  [ ! -d "$1" ] || return 0
-  make_folder "$(dirname -- "$1")" || return 1
-  tell "created-folder $1" && mkdir -- "$1"
-}
-remember() {
-  kept=$(readlink -f -- "$1") || kept=$1
-  ! grep -Fxq -e "file $kept" -e "created-file $kept" "$state/manifest" 2>/dev/null || return 0
-  if [ -f "$kept" ]; then
-    mkdir -p -- "$state/before$(dirname -- "$kept")" && cp -p -- "$kept" "$state/before$kept" && tell "file $kept"
-  elif [ ! -e "$kept" ]; then
-    tell "created-file $kept"
-  fi
-}
+${REMEMBER}
 label() { ! have restorecon || restorecon "$1" >/dev/null 2>&1 || true; }
 # Path, mode; content on standard input. Nobody reads the content whom the mode does not allow. Behind a pipe, || exit.
 put_file() {

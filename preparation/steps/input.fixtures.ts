@@ -3,7 +3,10 @@ import type { HostPreparation } from '../../api/preparation.ts';
 import type { PreparationInput } from '../input.ts';
 
 /** What a worker of a small cluster is prepared from; `spec` and the rest as the test says. */
-export function inputOf(spec: HostPreparation, changes: Partial<PreparationInput> = {}): PreparationInput {
+export function inputOf(
+  spec: HostPreparation = {},
+  changes: Partial<PreparationInput> = {},
+): PreparationInput {
   return {
     kubernetesVersion: 'v1.36.3',
     spec,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Functions of the shell that several steps need. Each step is a script of its own, so each carries them.
+import { REMEMBER } from '../../../preparation/library/remember.ts';
 import { STATE_FOLDER } from '../job/job.ts';
 import { heredoc, quote } from '../job/shell.ts';
 import type { Step } from '../job/job.ts';
@@ -15,20 +16,7 @@ tell() {
   if ! [ -d "$state" ]; then mkdir -p "$state" && chmod 700 "$state"; fi || return 1
   grep -Fxq -- "$1" "$state/manifest" 2>/dev/null || printf '%s\n' "$1" >>"$state/manifest"
 }
-make_folder() {
-  [ ! -d "$1" ] || return 0
-  make_folder "$(dirname -- "$1")" || return 1
-  tell "created-folder $1" && mkdir -- "$1"
-}
-remember() {
-  kept=$(readlink -f -- "$1") || kept=$1
-  ! grep -Fxq -e "file $kept" -e "created-file $kept" "$state/manifest" 2>/dev/null || return 0
-  if [ -f "$kept" ]; then
-    mkdir -p -- "$state/before$(dirname -- "$kept")" && cp -p -- "$kept" "$state/before$kept" && tell "file $kept"
-  elif [ ! -e "$kept" ]; then
-    tell "created-file $kept"
-  fi
-}
+${REMEMBER}
 label() { ! command -v restorecon >/dev/null 2>&1 || restorecon "$1" >/dev/null 2>&1 || true; }
 # path, append or replace, mode (0: leave it), user and group; content on standard input, in base64.
 write_file() {
