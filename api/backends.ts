@@ -12,6 +12,24 @@ interface BackendFields {
 const BACKENDS: readonly BackendFields[] = [
   { name: 'inMemory', fixed: ['bootDelaySeconds', 'capacity'] },
   { name: 'host', fixed: ['selector', 'adopt', 'preparation'] },
+  {
+    name: 'aws',
+    // Tags, further security groups, metadata options and onInterruption are changed on the living instance.
+    fixed: [
+      ...[
+        'instanceType',
+        'image',
+        'subnet',
+        'fallbacks',
+        'rootVolume',
+        'volumes',
+        'iamInstanceProfile',
+        'keyName',
+      ],
+      ...['publicIP', 'privateDNS', 'tenancy', 'placementGroup', 'capacityReservation', 'cpuOptions', 'spot'],
+      'userData',
+    ],
+  },
 ];
 
 const names = BACKENDS.map(({ name }) => name).join(', ');

@@ -6,6 +6,14 @@ export const ConditionType = {
   Ready: 'Ready',
   /** TSMachine: the instance runs. */
   InstanceReady: 'InstanceReady',
+  /** TSMachine: nobody is about to take the instance away. Absent where the infrastructure never does, or never says so. */
+  InterruptionFree: 'InterruptionFree',
+  /** TSMachine: what can be changed on a living instance is as the spec says. Absent where nothing is looked after. */
+  SettingsApplied: 'SettingsApplied',
+  /** TSCluster: the network is there. Absent where the cluster has none of its own. */
+  NetworkReady: 'NetworkReady',
+  /** TSMachinePool: the group is as the spec says, and has as many machines. */
+  PoolReady: 'PoolReady',
   /** TSCluster: the control plane endpoint is known. */
   ControlPlaneEndpointReady: 'ControlPlaneEndpointReady',
   /** TSHost: the last contacts succeeded. */
@@ -136,6 +144,46 @@ export const Reason = {
   CredentialsInvalid: 'CredentialsInvalid',
   CredentialsRefused: 'CredentialsRefused',
   SudoRefused: 'SudoRefused',
+
+  // Clouds: who we are, what was asked for, what the cloud says.
+  IdentityMissing: 'IdentityMissing',
+  IdentityInvalid: 'IdentityInvalid',
+  IdentityNotAllowed: 'IdentityNotAllowed',
+  CloudRequestRefused: 'CloudRequestRefused',
+  CloudAccessDenied: 'CloudAccessDenied',
+  RegionInvalid: 'RegionInvalid',
+  ImageNotFound: 'ImageNotFound',
+  ImageAmbiguous: 'ImageAmbiguous',
+  SubnetInvalid: 'SubnetInvalid',
+  SecurityGroupInvalid: 'SecurityGroupInvalid',
+  UserDataTooLarge: 'UserDataTooLarge',
+  CapacityUnavailable: 'CapacityUnavailable',
+  QuotaExceeded: 'QuotaExceeded',
+  InvalidMachine: 'InvalidMachine',
+
+  // Clouds: the network and the load balancer of a cluster.
+  NetworkReady: 'NetworkReady',
+  NetworkCreating: 'NetworkCreating',
+  NetworkDeleting: 'NetworkDeleting',
+  NetworkInvalid: 'NetworkInvalid',
+  LoadBalancerCreating: 'LoadBalancerCreating',
+  LoadBalancerDeleting: 'LoadBalancerDeleting',
+
+  // Clouds: what happens to instances.
+  NoInterruption: 'NoInterruption',
+  SpotInterruption: 'SpotInterruption',
+  RebalanceRecommended: 'RebalanceRecommended',
+  MaintenanceScheduled: 'MaintenanceScheduled',
+  SettingsApplied: 'SettingsApplied',
+  SettingsDiffer: 'SettingsDiffer',
+  OrphanFound: 'OrphanFound',
+
+  // Machine pools.
+  PoolReady: 'PoolReady',
+  PoolScaling: 'PoolScaling',
+  PoolRefreshing: 'PoolRefreshing',
+  PoolDeleting: 'PoolDeleting',
+  WaitingForPoolMachines: 'WaitingForPoolMachines',
 
   // Nodes of hosts.
   NodeIdentityConflict: 'NodeIdentityConflict',

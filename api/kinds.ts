@@ -14,9 +14,11 @@ import type { KubeadmConfig } from './kubeadmconfig.ts';
 import type { KubeadmConfigTemplate } from './kubeadmconfigtemplate.ts';
 import type { ApiObject } from './meta.ts';
 import type { TSCluster } from './tscluster.ts';
+import type { TSClusterIdentity } from './tsclusteridentity.ts';
 import type { TSClusterTemplate } from './tsclustertemplate.ts';
 import type { TSHost } from './tshost.ts';
 import type { TSMachine } from './tsmachine.ts';
+import type { TSMachinePool, TSMachinePoolTemplate } from './tsmachinepool.ts';
 import type { TSMachineTemplate } from './tsmachinetemplate.ts';
 import type { TSRemediation, TSRemediationTemplate } from './tsremediation.ts';
 
@@ -65,6 +67,24 @@ export const TSMachineTemplateKind: Kind<TSMachineTemplate> = namespaced(
   'tsmachinetemplates',
 );
 
+/** The InfraMachinePool. */
+export const TSMachinePoolKind: Kind<TSMachinePool> = namespaced(OURS, 'TSMachinePool', 'tsmachinepools');
+
+/** The InfraMachinePoolTemplate. */
+export const TSMachinePoolTemplateKind: Kind<TSMachinePoolTemplate> = namespaced(
+  OURS,
+  'TSMachinePoolTemplate',
+  'tsmachinepooltemplates',
+);
+
+/** Credentials, and who may use them. */
+export const TSClusterIdentityKind: Kind<TSClusterIdentity> = {
+  apiVersion: OURS,
+  kind: 'TSClusterIdentity',
+  plural: 'tsclusteridentities',
+  namespaced: false,
+};
+
 /** One host of the inventory. */
 export const TSHostKind: Kind<TSHost> = namespaced(OURS, 'TSHost', 'tshosts');
 
@@ -106,6 +126,14 @@ export const SecretKind: Kind<Secret> = namespaced('v1', 'Secret', 'secrets');
 
 /** `v1.ConfigMap`. */
 export const ConfigMapKind: Kind<ConfigMap> = namespaced('v1', 'ConfigMap', 'configmaps');
+
+/** `v1.Namespace`. */
+export const NamespaceKind: Kind = {
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  plural: 'namespaces',
+  namespaced: false,
+};
 
 /** `certificates.k8s.io/v1`, in workload clusters. */
 export const CertificateSigningRequestKind: Kind<CertificateSigningRequest> = {

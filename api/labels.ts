@@ -86,3 +86,15 @@ export const APPROVE_REPAIR_ANNOTATION = 'infrastructure.cluster.x-k8s.io/approv
 
 /** On a TSRemediation while it may have changed something that it has to take back. */
 export const TSREMEDIATION_FINALIZER = 'tsremediation.infrastructure.cluster.x-k8s.io';
+
+/** On a TSMachinePool from before its group may exist until it is verifiably gone. */
+export const TSMACHINEPOOL_FINALIZER = 'tsmachinepool.infrastructure.cluster.x-k8s.io';
+
+/** On a Machine of a pool that shall be the next one to go (IMP-9). */
+export const DELETE_MACHINE_ANNOTATION = 'cluster.x-k8s.io/delete-machine';
+
+/** On a MachinePool whose size somebody else decides, with any value but `false` (IMP-10). */
+export const REPLICAS_MANAGED_BY_ANNOTATION = 'cluster.x-k8s.io/replicas-managed-by';
+
+/** On what a pool makes: the name of its MachinePool (IMP-7). */
+export const POOL_NAME_LABEL = 'cluster.x-k8s.io/pool-name';

@@ -4,10 +4,13 @@ import {
   KubeadmConfigKind,
   KubeadmConfigTemplateKind,
   type Kind,
+  TSClusterIdentityKind,
   TSClusterKind,
   TSClusterTemplateKind,
   TSHostKind,
   TSMachineKind,
+  TSMachinePoolKind,
+  TSMachinePoolTemplateKind,
   TSMachineTemplateKind,
   TSRemediationKind,
   TSRemediationTemplateKind,
@@ -16,9 +19,15 @@ import { KubeadmConfigSpecSchema, KubeadmConfigStatusSchema } from './kubeadmcon
 import { KubeadmConfigTemplateSpecSchema } from './kubeadmconfigtemplate.ts';
 import { BOOTSTRAP_PROVIDER, INFRASTRUCTURE_PROVIDER } from './labels.ts';
 import { TSClusterSpecSchema, TSClusterStatusSchema } from './tscluster.ts';
+import { TSClusterIdentitySpecSchema } from './tsclusteridentity.ts';
 import { TSClusterTemplateSpecSchema } from './tsclustertemplate.ts';
 import { TSHostSpecSchema, TSHostStatusSchema } from './tshost.ts';
 import { TSMachineSpecSchema, TSMachineStatusSchema } from './tsmachine.ts';
+import {
+  TSMachinePoolSpecSchema,
+  TSMachinePoolStatusSchema,
+  TSMachinePoolTemplateSpecSchema,
+} from './tsmachinepool.ts';
 import { TSMachineTemplateSpecSchema, TSMachineTemplateStatusSchema } from './tsmachinetemplate.ts';
 import {
   TSRemediationSpecSchema,
@@ -166,6 +175,22 @@ export const RESOURCES: readonly Resource[] = [
   },
   {
     provider: INFRASTRUCTURE,
+    kind: TSClusterIdentityKind,
+    description: 'TSClusterIdentity is who we are at a cloud, and which namespaces may be it.',
+    spec: TSClusterIdentitySpecSchema,
+    movesByItself: true,
+    columns: [
+      {
+        name: 'Source',
+        type: 'string',
+        path: '.spec.aws.source',
+        description: 'Where credentials come from',
+      },
+      AGE,
+    ],
+  },
+  {
+    provider: INFRASTRUCTURE,
     kind: TSClusterTemplateKind,
     description: 'TSClusterTemplate is what a ClusterClass makes TSClusters from.',
     spec: TSClusterTemplateSpecSchema,
@@ -233,6 +258,33 @@ export const RESOURCES: readonly Resource[] = [
       ...STATE_WIDE,
       AGE,
     ],
+  },
+  {
+    provider: INFRASTRUCTURE,
+    kind: TSMachinePoolKind,
+    description: 'TSMachinePool is a group of machines that the infrastructure makes and replaces.',
+    spec: TSMachinePoolSpecSchema,
+    status: TSMachinePoolStatusSchema,
+    columns: [
+      CLUSTER,
+      {
+        name: 'Replicas',
+        type: 'integer',
+        path: '.status.replicas',
+        description: 'Instances that there are',
+      },
+      ...STATE,
+      { ...owner('MachinePool', 'The MachinePool that owns it'), wide: true },
+      ...STATE_WIDE,
+      AGE,
+    ],
+  },
+  {
+    provider: INFRASTRUCTURE,
+    kind: TSMachinePoolTemplateKind,
+    description: 'TSMachinePoolTemplate is what a ClusterClass makes TSMachinePools from.',
+    spec: TSMachinePoolTemplateSpecSchema,
+    columns: [AGE],
   },
   {
     provider: INFRASTRUCTURE,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Type, { type Static } from 'typebox';
+import { AWSClusterSpecSchema, NLBSpecSchema } from './aws/cluster.ts';
 import { HostClusterSpecSchema, MatchLabelsSchema } from './host.ts';
 import { InMemoryClusterSpecSchema } from './inmemory.ts';
 import {
@@ -46,9 +47,10 @@ export const clusterSpecFields = {
     Type.Object(
       {
         type: Type.Optional(
-          Type.Enum(['External', 'HAProxy', 'VirtualIP'], {
+          Type.Enum(['External', 'HAProxy', 'VirtualIP', 'NLB'], {
             description:
               'External (also when absent): somebody else makes the endpoint and writes it here or on the Cluster. ' +
+              'NLB: a network load balancer of AWS, whose name becomes the endpoint. ' +
               'HAProxy: a TSHost of the namespace becomes the load balancer, and its address the endpoint. ' +
               'VirtualIP: the hosts of the control plane share the address controlPlaneEndpoint.host, which moves among them.',
           }),
@@ -69,6 +71,7 @@ export const clusterSpecFields = {
             { description: 'VirtualIP: how the address is shared.', minProperties: 1 },
           ),
         ),
+        nlb: Type.Optional(NLBSpecSchema),
         hostSelector: Type.Optional(
           Type.Object(
             { matchLabels: MatchLabelsSchema },
@@ -89,13 +92,29 @@ export const clusterSpecFields = {
             rule: "!has(self.virtualIP) || (has(self.type) && self.type == 'VirtualIP')",
             message: 'virtualIP is for the type VirtualIP only: take it off, or set type: VirtualIP',
           },
+          {
+            rule: "!has(self.nlb) || (has(self.type) && self.type == 'NLB')",
+            message: 'nlb is for the type NLB only: take it off, or set type: NLB',
+          },
         ),
       },
     ),
   ),
   inMemory: Type.Optional(InMemoryClusterSpecSchema),
   hosts: Type.Optional(HostClusterSpecSchema),
+  aws: Type.Optional(AWSClusterSpecSchema),
 };
+
+/** Not in a template: each cluster has its own. */
+const infrastructureID = Type.Optional(
+  Type.String({
+    description:
+      'What the resources of this cluster are tagged with, unlike those of every other cluster. Written by the controller before it makes anything, then fixed.',
+    pattern: '^[a-z0-9]([a-z0-9-]*[a-z0-9])?$',
+    minLength: 1,
+    maxLength: 63,
+  }),
+);
 
 /** Core copies the endpoint once and never again (IC-2), and certificates carry it: a later change could only mislead. */
 const fixedEndpoint: ValidationRule = {
@@ -149,12 +168,44 @@ const fixedLoadBalancer: ValidationRule = {
   fieldPath: '.controlPlaneLoadBalancer',
 };
 
+/** Resources stay where they were made, and are found again by what they are tagged with. */
+const awsRules: readonly ValidationRule[] = [
+  {
+    rule: "TYPE != 'NLB' || has(self.aws)".replace('TYPE', typeOf('self')),
+    message: 'controlPlaneLoadBalancer.type NLB needs aws: the load balancer is made there',
+    fieldPath: '.controlPlaneLoadBalancer',
+  },
+  {
+    rule: '!has(oldSelf.infrastructureID) || (has(self.infrastructureID) && self.infrastructureID == oldSelf.infrastructureID)',
+    message:
+      'infrastructureID belongs to the controller: leave it as it is, the resources of the cluster are found by it',
+    fieldPath: '.infrastructureID',
+  },
+  {
+    rule: '!has(oldSelf.infrastructureID) || !has(oldSelf.aws) || (has(self.aws) && self.aws.region == oldSelf.aws.region)',
+    message: 'aws.region is fixed: make a new Cluster in the other region',
+    fieldPath: '.aws',
+  },
+  {
+    rule:
+      '!has(oldSelf.infrastructureID) || !has(oldSelf.aws) || !has(self.aws) || ' +
+      '(has(self.aws.network.managed) == has(oldSelf.aws.network.managed) && ' +
+      '(!has(self.aws.network.vpc) || !has(oldSelf.aws.network.vpc) || self.aws.network.vpc == oldSelf.aws.network.vpc))',
+    message:
+      'the VPC of a cluster is fixed (aws.network.managed, aws.network.vpc): make a new Cluster in the other one',
+    fieldPath: '.aws.network',
+  },
+];
+
 /** Schema of {@link TSClusterSpec}. */
-export const TSClusterSpecSchema = Type.Object(clusterSpecFields, {
-  description: 'Settings of every backend that the cluster uses, and who makes its endpoint.',
-  default: {},
-  ...rules(fixedEndpoint, fixedLoadBalancer, fixedRouterID, virtualIPAddress),
-});
+export const TSClusterSpecSchema = Type.Object(
+  { ...clusterSpecFields, infrastructureID },
+  {
+    description: 'Settings of every backend that the cluster uses, and who makes its endpoint.',
+    default: {},
+    ...rules(fixedEndpoint, fixedLoadBalancer, fixedRouterID, virtualIPAddress, ...awsRules),
+  },
+);
 
 /** Desired state of the infrastructure that the machines of a cluster share. */
 export type TSClusterSpec = Static<typeof TSClusterSpecSchema>;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Type, { type Static } from 'typebox';
+import { AWSMachineSpecSchema } from './aws/machine.ts';
 import { exactlyOneBackend, fixedBackend, fixedSettings } from './backends.ts';
 import { HostMachineSpecSchema } from './host.ts';
 import { InMemoryMachineSpecSchema } from './inmemory.ts';
@@ -31,6 +32,13 @@ const CreateIntentSchema = Type.Object(
       minLength: 1,
       maxLength: 128,
     }),
+    choice: Type.Optional(
+      Type.Record(Type.String(), Type.String({ description: 'A value.', maxLength: 512 }), {
+        description:
+          'What the backend has chosen for the attempt where the settings leave a choice, such as image, subnet and market.',
+        maxProperties: 20,
+      }),
+    ),
   },
   {
     description:
@@ -59,6 +67,7 @@ export const machineSpecFields = {
   createIntent: Type.Optional(CreateIntentSchema),
   inMemory: Type.Optional(InMemoryMachineSpecSchema),
   host: Type.Optional(HostMachineSpecSchema),
+  aws: Type.Optional(AWSMachineSpecSchema),
 };
 
 const identityRules: readonly ValidationRule[] = [
@@ -106,6 +115,12 @@ export const TSMachineStatusSchema = Type.Object(
         description: 'Addresses of the machine, as the backend reports them.',
         maxItems: 256,
         'x-kubernetes-list-type': 'atomic',
+      }),
+    ),
+    interruptible: Type.Optional(
+      Type.Boolean({
+        description:
+          'The infrastructure may take the instance back (Spot). Cluster API labels the Node so (IM-6).',
       }),
     ),
     failureDomain: Type.Optional(

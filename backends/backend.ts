@@ -27,6 +27,10 @@ export interface MachineFacts {
   readonly spec: TSMachineSpec;
   /** `undefined` while deleting a machine whose TSCluster is gone. */
   readonly cluster: TSClusterSpec | undefined;
+  /** `spec.infrastructureID` of the TSCluster, where it has one. */
+  readonly infrastructureID: string | undefined;
+  /** Core has found the Node of the machine: what was only needed to boot can go. */
+  readonly hasNode: boolean;
 }
 
 /**
@@ -40,6 +44,8 @@ export interface CreateIntent {
   readonly clientToken: string;
   /** SHA-256, hex, of everything that is sent with the create call. */
   readonly requestHash: string;
+  /** What a {@link Planning} backend has chosen for this attempt: with it a replay is the same request. */
+  readonly choice?: Readonly<Record<string, string>>;
 }
 
 /** The bootstrap data secret's two keys (IM-9). Never logged. */
@@ -64,7 +70,12 @@ export type Observed =
       readonly message: string;
       /** When it is worth to look again; the controller's default otherwise. */
       readonly pollMs?: number;
+      /** The infrastructure may take it back (IM-6). */
+      readonly interruptible?: boolean;
     };
+
+/** An instance that is there. */
+export type ExistingInstance = Exclude<Observed, { state: 'absent' }>;
 
 /** Answer of {@link MachineBackend.create}. */
 export type Created =
@@ -115,9 +126,66 @@ export interface Changes {
   readonly machines: readonly { readonly namespace: string; readonly name: string }[];
 }
 
-/** Optional capability: says what a machine will be before there is one, for scaling from zero (IMT-6). Knows it without asking. */
+/**
+ * Optional capability of an infrastructure that has to choose before it makes (image, subnet, market). The choice is recorded with the
+ * intent, so that a replay asks for the same. It is also who knows that an attempt has made nothing: without that proof the recorded
+ * intent is kept whatever has changed meanwhile, bootstrap data included (invariant 2).
+ */
+export interface Planning {
+  plan(ctx: Ctx, machine: MachineFacts): Promise<Planned>;
+}
+
+/** Answer of {@link Planning.plan}. */
+export type Planned =
+  | {
+      readonly state: 'planned';
+      /** What an attempt that begins now would ask for. Values of at most 512 characters. */
+      readonly choice: Readonly<Record<string, string>>;
+      /** The infrastructure has refused the recorded attempt, so that it is proven to have made nothing. */
+      readonly refused: boolean;
+    }
+  /** Nothing can be chosen now, and nothing is asked for: the reason of the condition, and when to try again. */
+  | {
+      readonly state: 'deferred';
+      readonly reason: string;
+      readonly message: string;
+      readonly pollMs?: number;
+    };
+
+/**
+ * Optional capability: looks after a living instance (load balancer, tags, settings that may change) and after what was needed to boot
+ * it. Called on every pass over a machine that is pending, running or stopped; idempotent, and without a call where nothing is due.
+ */
+export interface Upkeep {
+  upkeep(ctx: Ctx, machine: MachineFacts, instance: ExistingInstance): Promise<UpkeepReport>;
+}
+
+/** What {@link Upkeep.upkeep} has seen. */
+export interface UpkeepReport {
+  /** When something is due again; absent: only when the change feed says so. */
+  readonly pollMs?: number;
+  /** What differs from the spec and could not be put right, one line. Absent: all is as it shall be. */
+  readonly differs?: string;
+  /** The infrastructure is about to take the instance away or to stop it. */
+  readonly interruption?: {
+    readonly reason: 'SpotInterruption' | 'RebalanceRecommended' | 'MaintenanceScheduled';
+    readonly message: string;
+    /** The spec asks that the Machine is replaced for it. */
+    readonly replace: boolean;
+  };
+}
+
+/** Optional capability: says what a machine will be before there is one, for scaling from zero (IMT-6). */
 export interface Sizing {
-  size(spec: TSMachineSpec): MachineSize;
+  /** `undefined` where it cannot be known (yet): without the cluster it may be unknown whom to ask. */
+  size(ctx: Ctx, machine: SizedMachine): Promise<MachineSize | undefined>;
+}
+
+/** What {@link Sizing.size} is asked about. */
+export interface SizedMachine {
+  readonly namespace: string;
+  readonly spec: TSMachineSpec;
+  readonly cluster: TSClusterSpec | undefined;
 }
 
 export interface MachineSize {
@@ -129,5 +197,5 @@ export interface MachineSize {
 
 /** Finds the backend of a machine. One that this manager does not carry is answered by one whose calls throw TerminalError. */
 export interface Backends {
-  for(spec: TSMachineSpec): MachineBackend;
+  for(spec: TSMachineSpec): MachineBackend & Partial<Planning & Upkeep & Sizing>;
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { CLUSTER_API_GROUP, type Cluster, type Machine } from '../api/cluster-api.ts';
-import { ClusterKind, MachineKind } from '../api/kinds.ts';
+import { ClusterKind, MachineKind, TSClusterKind } from '../api/kinds.ts';
 import { CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL } from '../api/labels.ts';
+import type { TSCluster } from '../api/tscluster.ts';
 import type { Cache } from '../runtime/informer.ts';
-import { groupOf, type KubeObject, type ObjectName } from '../runtime/object.ts';
+import { groupOf, type KubeObject, nameOf, type ObjectName } from '../runtime/object.ts';
 
 /**
  * The name of the owner of a core kind (IC-12, IM-8). The version in the reference is ignored: core upgrades its API
@@ -37,6 +38,13 @@ export function clusterOfMachine(
   const name = machine?.spec.clusterName ?? object.metadata.labels?.[CLUSTER_NAME_LABEL];
   if (name === undefined) return undefined;
   return cache.peek(ClusterKind, { namespace: object.metadata.namespace ?? '', name });
+}
+
+/** The TSCluster that the Cluster names; `undefined` when it is of another kind or gone. */
+export function infraCluster(cache: Cache, cluster: Cluster | undefined): TSCluster | undefined {
+  const reference = cluster?.spec?.infrastructureRef;
+  if (cluster === undefined || reference?.kind !== TSClusterKind.kind) return undefined;
+  return cache.peek(TSClusterKind, { ...nameOf(cluster), name: reference.name });
 }
 
 /**

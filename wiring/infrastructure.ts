@@ -123,7 +123,7 @@ function controllers(flags: Flags, base: Foundation, { inMemory, hosts }: AllBac
         name: 'tsmachinetemplate',
         reconcile: machineTemplateReconciler({
           ...base,
-          sizeOf: (spec) => (spec.inMemory === undefined ? undefined : inMemory.size(spec)),
+          backends,
         }),
         watches: machineTemplateWatches(cache),
         concurrency: 1,

@@ -28,6 +28,8 @@ export function machineNamed(name: string, overrides: Partial<MachineFacts> = {}
     intent: { attempt: 1, clientToken: `token-${name}`, requestHash: 'hash' },
     spec: { host: {} },
     cluster: {},
+    infrastructureID: undefined,
+    hasNode: false,
     ...overrides,
   };
 }

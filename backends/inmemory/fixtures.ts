@@ -25,6 +25,8 @@ export function machineNamed(name: string, overrides: Partial<MachineFacts> = {}
     intent: { attempt: 1, clientToken: `token-${name}`, requestHash: 'hash' },
     spec: { inMemory: {} },
     cluster: { inMemory: {} },
+    infrastructureID: undefined,
+    hasNode: false,
     ...overrides,
   };
 }

@@ -83,7 +83,8 @@ export function createInMemoryBackend(cloud: InMemoryCloud): MachineBackend & Ch
         return { state: 'gone' };
       }),
 
-    size: (spec) => ({ capacity: capacityOf(spec), architecture: 'amd64', operatingSystem: 'linux' }),
+    size: (_ctx, { spec }) =>
+      Promise.resolve({ capacity: capacityOf(spec), architecture: 'amd64', operatingSystem: 'linux' }),
 
     // Not counted: it is asked all the time, and counting is a write (invariant 12).
     changes: (ctx, cursor) => edge(ctx, () => cloud.changes(cursor)),

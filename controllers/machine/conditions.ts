@@ -9,10 +9,12 @@ import type { EventContent } from '../../runtime/events.ts';
 import type { Condition } from '../../runtime/object.ts';
 import type { MachineScope } from './scope.ts';
 
-/** The conditions that this controller owns; it sets every one of them on every pass. */
+/** The conditions that this controller owns; it sets them on every pass, those of the upkeep where the backend looks after instances. */
 export const MACHINE_CONDITIONS = [
   ConditionType.Ready,
   ConditionType.InstanceReady,
+  ConditionType.InterruptionFree,
+  ConditionType.SettingsApplied,
   ConditionType.Deleting,
   ConditionType.Paused,
 ] as const;
@@ -25,6 +27,7 @@ export function machineConditions(scope: MachineScope, outcome: PhaseOutcome, no
   const verdicts: [string, Verdict][] = [
     [ConditionType.Ready, deleting ? { ...removal, status: 'False' } : readySummary([instance])],
     [ConditionType.InstanceReady, instance],
+    ...upkeepVerdicts(scope),
     [ConditionType.Deleting, removal],
     [ConditionType.Paused, { status: 'False', reason: Reason.NotPaused, message: '' }],
   ];
@@ -32,6 +35,24 @@ export function machineConditions(scope: MachineScope, outcome: PhaseOutcome, no
     (conditions, [type, verdict]) => setCondition(conditions, { type, ...verdict }, now),
     [...(scope.object.status?.conditions ?? [])],
   );
+}
+
+/** Says nothing new where nothing was looked at: what was said before stays. */
+function upkeepVerdicts({ facts }: MachineScope): [string, Verdict][] {
+  if (facts.upkeep === undefined) return [];
+  const { interruption, differs } = facts.upkeep;
+  const free: Verdict =
+    interruption === undefined
+      ? { status: 'True', reason: Reason.NoInterruption, message: '' }
+      : { status: 'False', reason: interruption.reason, message: interruption.message };
+  const applied: Verdict =
+    differs === undefined
+      ? { status: 'True', reason: Reason.SettingsApplied, message: '' }
+      : { status: 'False', reason: Reason.SettingsDiffer, message: differs };
+  return [
+    [ConditionType.InterruptionFree, free],
+    [ConditionType.SettingsApplied, applied],
+  ];
 }
 
 /** Reasons that deserve an Event as well: what a person, or a MachineHealthCheck, has to act on. */
@@ -58,6 +79,22 @@ const TROUBLE: readonly string[] = [
   Reason.PackageUnavailable,
   Reason.ImageUnavailable,
   Reason.VersionSkew,
+  Reason.IdentityMissing,
+  Reason.IdentityInvalid,
+  Reason.IdentityNotAllowed,
+  Reason.CloudRequestRefused,
+  Reason.CloudAccessDenied,
+  Reason.RegionInvalid,
+  Reason.ImageNotFound,
+  Reason.ImageAmbiguous,
+  Reason.SubnetInvalid,
+  Reason.SecurityGroupInvalid,
+  Reason.UserDataTooLarge,
+  Reason.CapacityUnavailable,
+  Reason.QuotaExceeded,
+  Reason.SpotInterruption,
+  Reason.RebalanceRecommended,
+  Reason.MaintenanceScheduled,
 ];
 
 /** The Event to record when the instance came into trouble in this pass. Normal life has conditions only: writes are scarce. */
@@ -65,9 +102,12 @@ export function newTrouble(
   before: readonly Condition[] | undefined,
   after: readonly Condition[],
 ): EventContent | undefined {
-  const [old, now] = [before, after].map((list) => getCondition(list, ConditionType.InstanceReady));
-  if (now === undefined || now.reason === old?.reason || !TROUBLE.includes(now.reason)) return undefined;
-  return { type: 'Warning', reason: now.reason, action: 'Reconcile', note: now.message };
+  for (const type of [ConditionType.InstanceReady, ConditionType.InterruptionFree]) {
+    const [old, now] = [before, after].map((list) => getCondition(list, type));
+    if (now === undefined || now.reason === old?.reason || !TROUBLE.includes(now.reason)) continue;
+    return { type: 'Warning', reason: now.reason, action: 'Reconcile', note: now.message };
+  }
+  return undefined;
 }
 
 function instanceVerdict(scope: MachineScope, outcome: PhaseOutcome): Verdict {

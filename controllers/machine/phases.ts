@@ -2,11 +2,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Reason } from '../../api/conditions.ts';
 import { TSMACHINE_FINALIZER } from '../../api/labels.ts';
-import { SecretKind } from '../../api/kinds.ts';
+import { MachineKind, SecretKind } from '../../api/kinds.ts';
 import type { TSMachine } from '../../api/tsmachine.ts';
 import type { CreateIntent } from '../../backends/backend.ts';
 import { bootstrapDataOf } from '../../contract/bootstrap-data.ts';
 import { hold, next, type Phase, type Step } from '../../contract/phases.ts';
+import { isDeleting } from '../../contract/served.ts';
 import type { Client } from '../../runtime/client.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import { TerminalError } from '../../runtime/errors.ts';
@@ -37,8 +38,14 @@ export function normalPhases(deps: PhaseDeps): readonly Phase<MachineScope>[] {
       role: 'acts',
       run: (ctx, scope) => readBootstrapData(ctx, scope, deps.client),
     },
-    { name: 'recordIntent', role: 'acts', run: (_ctx, scope) => recordIntent(scope, deps) },
+    { name: 'recordIntent', role: 'acts', run: (ctx, scope) => recordIntent(ctx, scope, deps) },
     { name: 'createInstance', role: 'acts', run: createInstance },
+    { name: 'lookAfterInstance', role: 'acts', run: lookAfterInstance },
+    {
+      name: 'replaceInterrupted',
+      role: 'acts',
+      run: (ctx, scope) => replaceInterrupted(ctx, scope, deps.client),
+    },
     // After recordIntent, which has to see what the API server holds and not what we are about to write.
     { name: 'keepHold', role: 'reports', run: (_ctx, scope) => keepHold(scope) },
     { name: 'reportInstance', role: 'reports', run: (_ctx, scope) => reportInstance(scope) },
@@ -114,10 +121,13 @@ function bootstrapSource(scope: MachineScope): string {
 }
 
 /** The finalizer and the intent are on the API server, in one write, before the first side effect (invariant 1). */
-async function recordIntent(scope: MachineScope, deps: PhaseDeps): Promise<Step> {
+async function recordIntent(ctx: Ctx, scope: MachineScope, deps: PhaseDeps): Promise<Step> {
   const { object, facts } = scope;
   if (!isToBeMade(scope) || facts.bootstrapData === undefined) return next();
-  const intent = nextIntent(machineFacts(scope), facts.bootstrapData);
+  const machine = machineFacts(scope);
+  const planned = await scope.backend.plan?.(ctx, machine);
+  if (planned?.state === 'deferred') return hold(planned.reason, planned.message, planned.pollMs ?? POLL_MS);
+  const intent = nextIntent(machine, facts.bootstrapData, planned);
   if (!isRecorded(object, intent)) {
     object.spec.createIntent = intent;
     addFinalizer(object, TSMACHINE_FINALIZER);
@@ -148,6 +158,31 @@ async function createInstance(ctx: Ctx, scope: MachineScope): Promise<Step> {
     : next();
 }
 
+async function lookAfterInstance(ctx: Ctx, scope: MachineScope): Promise<Step> {
+  const { instance } = scope.facts;
+  if (instance === undefined || instance.state === 'absent' || instance.state === 'failed') return next();
+  const report = await scope.backend.upkeep?.(ctx, machineFacts(scope), instance);
+  if (report !== undefined) scope.facts.upkeep = report;
+  return next();
+}
+
+/** Whoever deletes a Machine has it cordoned, drained and replaced by core (DEL): in time, if the notice is long enough. */
+async function replaceInterrupted(ctx: Ctx, scope: MachineScope, client: Client): Promise<Step> {
+  const { machine, facts } = scope;
+  const { interruption } = facts.upkeep ?? {};
+  if (interruption?.replace !== true || machine === undefined || isDeleting(machine)) return next();
+  ctx.log.info(
+    { reason: interruption.reason },
+    'Deleting the Machine, since its instance will be taken away',
+  );
+  const { uid } = machine.metadata;
+  await client.delete(MachineKind, nameOf(machine), {
+    signal: ctx.signal,
+    ...(uid !== undefined && { uid }),
+  });
+  return next();
+}
+
 /** What the instance says goes to the places that core reads. Identity goes to spec (it survives a move), the rest to status. */
 function reportInstance(scope: MachineScope): Step {
   const { object, facts } = scope;
@@ -158,6 +193,7 @@ function reportInstance(scope: MachineScope): Step {
     ...object.status,
     addresses: [...instance.addresses],
     ...(instance.failureDomain !== undefined && { failureDomain: instance.failureDomain }),
+    ...(instance.interruptible === true && { interruptible: true }),
     // Latched by core as well: a machine that stops later was provisioned all the same.
     ...(instance.state === 'running' && { initialization: { provisioned: true } }),
   };

@@ -14,7 +14,7 @@ import type { EventRecorder } from '../../runtime/events.ts';
 import type { Cache } from '../../runtime/informer.ts';
 import { keyOf, nameOf } from '../../runtime/object.ts';
 import { patchHelper, type PatchHelper } from '../../runtime/patch-helper.ts';
-import { done, type Outcome } from '../../runtime/result.ts';
+import { done, type Outcome, waitFor } from '../../runtime/result.ts';
 import { MACHINE_CONDITIONS, machineConditions, newTrouble } from './conditions.ts';
 import { endLostInstance } from './lost.ts';
 import { DELETE, normalPhases } from './phases.ts';
@@ -69,5 +69,11 @@ async function drive(ctx: Ctx, scope: MachineScope, patch: PatchHelper, deps: Ma
   }
   const trouble = newTrouble(before, conditions);
   if (trouble !== undefined) deps.events.event(object, trouble);
-  return outcome.settle();
+  return orUpkeep(outcome.settle(), scope);
+}
+
+/** What is due around a living instance is looked at in time, though nothing is waited for. */
+function orUpkeep(outcome: Outcome, { facts }: MachineScope): Outcome {
+  const pollMs = facts.upkeep?.pollMs;
+  return outcome.kind === 'done' && pollMs !== undefined ? waitFor(pollMs, 'upkeep') : outcome;
 }

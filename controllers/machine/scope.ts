@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Cluster, Machine } from '../../api/cluster-api.ts';
-import { TSClusterKind } from '../../api/kinds.ts';
 import type { TSCluster } from '../../api/tscluster.ts';
 import type { TSMachine } from '../../api/tsmachine.ts';
 import type {
+  Backends,
   BootstrapData,
   CreateIntent,
-  MachineBackend,
   MachineFacts,
   Observed,
+  UpkeepReport,
 } from '../../backends/backend.ts';
-import { clusterOfMachine, isControlPlane, ownerMachine } from '../../contract/owners.ts';
+import { clusterOfMachine, infraCluster, isControlPlane, ownerMachine } from '../../contract/owners.ts';
 import type { Cache } from '../../runtime/informer.ts';
 import { nameOf } from '../../runtime/object.ts';
 
@@ -25,7 +25,7 @@ export interface Owners {
 export interface MachineScope extends Owners {
   /** Our own copy: phases change it, one patch at the end writes it. */
   readonly object: TSMachine;
-  readonly backend: MachineBackend;
+  readonly backend: ReturnType<Backends['for']>;
   readonly facts: Facts;
 }
 
@@ -37,6 +37,8 @@ export interface Facts {
   bootstrapData?: BootstrapData;
   /** Set by recordIntent: the promise as the API server holds it. */
   intent?: CreateIntent;
+  /** Set by lookAfterInstance: what the backend has seen around the instance; `undefined` where it does not look. */
+  upkeep?: UpkeepReport;
   /** Set by destroyInstance: how far the end of the instance is. */
   destroying?: string;
 }
@@ -48,13 +50,6 @@ export function findOwners(cache: Cache, object: TSMachine): Owners {
   return { machine, cluster, tsCluster: infraCluster(cache, cluster) };
 }
 
-/** The TSCluster that the Cluster names; `undefined` when it is of another kind or gone. */
-function infraCluster(cache: Cache, cluster: Cluster | undefined): TSCluster | undefined {
-  const reference = cluster?.spec?.infrastructureRef;
-  if (cluster === undefined || reference?.kind !== TSClusterKind.kind) return undefined;
-  return cache.peek(TSClusterKind, { ...nameOf(cluster), name: reference.name });
-}
-
 /** The plain data that a backend may see (decision 3). */
 export function machineFacts({ object, machine, cluster, tsCluster }: MachineScope): MachineFacts {
   const asked = machine?.spec;
@@ -62,12 +57,15 @@ export function machineFacts({ object, machine, cluster, tsCluster }: MachineSco
     ...nameOf(object),
     uid: object.metadata.uid ?? '',
     clusterName: cluster?.metadata.name ?? asked?.clusterName ?? '',
-    controlPlane: isControlPlane(machine),
+    // The Machine may be gone while deleting.
+    controlPlane: isControlPlane(machine, object),
     version: asked?.version,
     failureDomain: asked?.failureDomain,
     providerID: object.spec.providerID,
     intent: object.spec.createIntent,
     spec: object.spec,
     cluster: tsCluster?.spec,
+    infrastructureID: tsCluster?.spec.infrastructureID,
+    hasNode: machine?.status?.nodeRef !== undefined,
   };
 }

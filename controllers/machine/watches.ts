@@ -44,13 +44,17 @@ function wasTaken(previous: TSMachine, object: TSMachine): boolean {
   return held || (previous.status !== undefined && object.status === undefined);
 }
 
-/** Core writes a Machine's status often; only its spec concerns us. */
+/** Core writes a Machine's status often; its spec concerns us, and whether its Node is there. */
 function machineEvent(event: InformerEvent<Machine>): readonly ObjectName[] {
-  if (event.type === 'update' && event.previous.metadata.generation === event.object.metadata.generation)
+  if (event.type === 'update' && isDeepStrictEqual(concerning(event.previous), concerning(event.object)))
     return [];
   const reference = event.object.spec.infrastructureRef;
   if (reference.kind !== TSMachineKind.kind) return [];
   return [{ namespace: event.object.metadata.namespace ?? '', name: reference.name }];
+}
+
+function concerning({ metadata, status }: Machine): unknown {
+  return [metadata.generation, status?.nodeRef !== undefined];
 }
 
 function clusterEvent(cache: Cache, event: InformerEvent<Cluster>): readonly ObjectName[] {

@@ -21,13 +21,13 @@ function put(metadata: Partial<TSMachineTemplate['metadata']> = {}): void {
 
 async function reconcile(): Promise<TSMachineTemplate['status']> {
   const { client } = world.api;
-  const sizeOf = createInMemoryBackend(world.cloud).size;
+  const backends = { for: () => createInMemoryBackend(world.cloud) };
   const ctx = {
     signal: new AbortController().signal,
     log: createLogger({ level: 'silent' }),
     clock: world.clock,
   };
-  await machineTemplateReconciler({ client, cache: world.api.cache(), sizeOf })(ctx, name);
+  await machineTemplateReconciler({ client, cache: world.api.cache(), backends })(ctx, name);
   return world.api.read(TSMachineTemplateKind, name)?.status;
 }
 

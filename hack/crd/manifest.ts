@@ -39,7 +39,7 @@ export function crdManifest(resource: Resource): string {
         singular: kind.toLowerCase(),
         categories: ['cluster-api'],
       },
-      scope: 'Namespaced',
+      scope: resource.kind.namespaced ? 'Namespaced' : 'Cluster',
       versions: [versionOf(resource)],
     },
   };

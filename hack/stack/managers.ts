@@ -128,7 +128,7 @@ async function startManager(
 }
 
 /** The API server's own certificate is for 127.0.0.1 and its CA is at hand: the webhooks serve with it. */
-function servingCertificates({ dir, pki }: APIServer): string {
+export function servingCertificates({ dir, pki }: APIServer): string {
   const folder = join(dir, 'webhook-certificates');
   mkdirSync(folder, { recursive: true });
   copyFileSync(join(pki.dir, 'apiserver.crt'), join(folder, 'tls.crt'));
@@ -136,7 +136,8 @@ function servingCertificates({ dir, pki }: APIServer): string {
   return folder;
 }
 
-async function ready(server: Server, healthPort: number): Promise<void> {
+/** Waits until it is ready, as a manager of controller-runtime tells on its health port. */
+export async function ready(server: Server, healthPort: number): Promise<void> {
   const ask = async () => (await httpStatus(`http://127.0.0.1:${healthPort}/readyz`)) === 200;
   await waitUntil(ask, { what: `${server.name} to be ready`, timeoutMs: 60_000, server });
 }

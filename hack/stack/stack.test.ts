@@ -9,9 +9,11 @@ import { withLock } from './lock.ts';
 import { freePort } from './ports.ts';
 import { runProgram, startServer, waitUntil } from './process.ts';
 import {
+  AWS_VERSIONS,
   BINARIES,
   HOST_BINARIES,
   HOST_VERSIONS,
+  PEER_AWS_BINARY,
   PREVIOUS_BINARIES,
   REGISTRY_BINARY,
   SITE_VERSIONS,
@@ -36,13 +38,18 @@ describe('versions', () => {
     ['coredns', 'github.com/coredns/coredns', HOST_VERSIONS.coredns],
     ['kubernetes-previous', 'k8s.io/kubernetes', SITE_VERSIONS.previousKubernetes],
     ['registry', 'github.com/distribution/distribution/v3', SITE_VERSIONS.registry],
+    [
+      'cluster-api-provider-aws',
+      'sigs.k8s.io/cluster-api-provider-aws/v2',
+      AWS_VERSIONS.clusterAPIProviderAWS,
+    ],
   ])('%s/go.mod pins %s %s', (folder, module, version) => {
     const pins = readFileSync(join(import.meta.dirname, folder, 'go.mod'), 'utf8');
     expect(pins).toMatch(new RegExp(`${module.replaceAll('.', '\\.')} ${version.replaceAll('.', '\\.')}\\b`));
   });
 
   it('every binary says its version, but etcd and CoreDNS, which know their own', () => {
-    const all = [...BINARIES, ...HOST_BINARIES, ...PREVIOUS_BINARIES, REGISTRY_BINARY];
+    const all = [...BINARIES, ...HOST_BINARIES, ...PREVIOUS_BINARIES, REGISTRY_BINARY, PEER_AWS_BINARY];
     const silent = all.filter(({ stamps, version }) => !Object.values(stamps).includes(version));
     expect(silent.map(({ name }) => name)).toEqual(['etcd', 'coredns']);
   });

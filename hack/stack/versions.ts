@@ -33,6 +33,13 @@ export const SITE_VERSIONS = {
   registry: 'v3.1.2',
 } as const;
 
+/** What runs of the AWS backend need besides. */
+export const AWS_VERSIONS = {
+  clusterAPIProviderAWS: 'v2.13.0',
+  /** A Python package: no leading `v`. */
+  moto: '5.2.5',
+} as const;
+
 export type HostBinaryName =
   'kubelet' | 'kube-proxy' | 'containerd' | 'containerd-shim-runc-v2' | 'ctr' | 'coredns';
 
@@ -107,6 +114,17 @@ export const REGISTRY_BINARY: Binary<'registry'> = {
   package: 'github.com/distribution/distribution/v3/cmd/registry',
   version: SITE_VERSIONS.registry,
   stamps: { 'github.com/distribution/distribution/v3/version.version': SITE_VERSIONS.registry },
+};
+
+/** The peer that `make bench-aws` compares with (peer-aws.ts). */
+export const PEER_AWS_BINARY: Binary<'cluster-api-provider-aws'> = {
+  name: 'cluster-api-provider-aws',
+  module: 'cluster-api-provider-aws',
+  package: 'sigs.k8s.io/cluster-api-provider-aws/v2',
+  version: AWS_VERSIONS.clusterAPIProviderAWS,
+  stamps: {
+    'sigs.k8s.io/cluster-api-provider-aws/v2/version.gitVersion': AWS_VERSIONS.clusterAPIProviderAWS,
+  },
 };
 
 function kubernetes<Name extends string>(
