@@ -58,6 +58,8 @@ export interface MachinePool extends ApiObject {
     clusterName: string;
     /** 1 when absent (KB-4). */
     replicas?: number;
+    /** Where its machines may be (IMP-11). */
+    failureDomains?: string[];
     /** What a Machine of the pool would be. */
     template: { spec: Pick<Machine['spec'], 'version' | 'bootstrap'> };
   };

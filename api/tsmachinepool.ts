@@ -48,6 +48,13 @@ export const TSMachinePoolSpecSchema = Type.Object(
         maxLength: 100,
       }),
     ),
+    choice: Type.Optional(
+      Type.Record(Type.String(), Type.String({ description: 'A value.', maxLength: 512 }), {
+        description:
+          'Where the group is and as whom it was made, so that it can be deleted when its cluster is gone. Written by the controller with infrastructureID.',
+        maxProperties: 20,
+      }),
+    ),
   },
   {
     description: 'Machines that are made and replaced by the infrastructure, from one description.',

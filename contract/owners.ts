@@ -10,7 +10,10 @@ import { groupOf, type KubeObject, nameOf, type ObjectName } from '../runtime/ob
  * The name of the owner of a core kind (IC-12, IM-8). The version in the reference is ignored: core upgrades its API
  * without rewriting references. Owners live in the object's namespace (GEN-9).
  */
-export function ownerName(object: KubeObject, kind: 'Cluster' | 'Machine'): ObjectName | undefined {
+export function ownerName(
+  object: KubeObject,
+  kind: 'Cluster' | 'Machine' | 'MachinePool',
+): ObjectName | undefined {
   const owner = object.metadata.ownerReferences?.find(
     (reference) => reference.kind === kind && groupOf(reference.apiVersion) === CLUSTER_API_GROUP,
   );

@@ -4,11 +4,12 @@ import { ClusterKind, MachineKind, SecretKind, TSClusterKind, TSMachineKind } fr
 import { CLUSTER_NAME_LABEL } from '../api/labels.ts';
 import type { TSCluster } from '../api/tscluster.ts';
 import type { TSMachine } from '../api/tsmachine.ts';
-import type { MachineBackend } from '../backends/backend.ts';
+import type { Backends } from '../backends/backend.ts';
 import { openInMemoryCloud } from '../backends/inmemory/sqlite-cloud.ts';
 import { createInMemoryBackend } from '../backends/inmemory/machine-backend.ts';
 import { byCluster, CLUSTER_INDEX } from '../contract/watches.ts';
 import { createHostInventory } from '../controllers/host/inventory.ts';
+import type { CloudCluster } from '../controllers/cluster/scope.ts';
 import { clusterReconciler } from '../controllers/cluster/reconciler.ts';
 import { machineReconciler } from '../controllers/machine/reconciler.ts';
 import type { EventContent } from '../runtime/events.ts';
@@ -29,7 +30,9 @@ export class MachineWorld {
   readonly m1 = { namespace: NAMESPACE, name: 'm1' };
   readonly c1 = { namespace: NAMESPACE, name: 'c1' };
   /** What reconcilers use; a test may put something in front of it. */
-  backend: MachineBackend = createInMemoryBackend(this.cloud);
+  backend: ReturnType<Backends['for']> = createInMemoryBackend(this.cloud);
+  /** Who makes networks and load balancers; a test may put somebody here. */
+  cloudCluster: CloudCluster | undefined;
   watchFilter = '';
 
   constructor() {
@@ -79,10 +82,10 @@ export class MachineWorld {
     const cache = this.api.cache({ [CLUSTER_INDEX]: byCluster });
     const { client } = this.api;
     const inventory = createHostInventory({ client, cache });
-    return clusterReconciler({ client, cache, inventory, watchFilter: this.watchFilter })(
-      this.ctx(),
-      this.c1,
-    );
+    return clusterReconciler({
+      ...{ client, cache, inventory, watchFilter: this.watchFilter },
+      cloudOf: () => this.cloudCluster,
+    })(this.ctx(), this.c1);
   }
 
   tsMachine(): TSMachine | undefined {

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a TSMachinePool asks of AWS besides what a machine asks.
 import Type, { type Static } from 'typebox';
+import { rules } from '../meta.ts';
 import { SubnetReferenceSchema } from './filters.ts';
 import { AWSMachineSpecSchema } from './machine.ts';
 
 const { instanceType, image, securityGroups, rootVolume, volumes } = AWSMachineSpecSchema.properties;
-const { iamInstanceProfile, keyName, publicIP, metadataOptions, tags, spot } =
+const { iamInstanceProfile, keyName, publicIP, metadataOptions, tags, spot, onInterruption } =
   AWSMachineSpecSchema.properties;
 
 /** Schema of {@link AWSMachinePoolSpec}. */
 export const AWSMachinePoolSpecSchema = Type.Object(
   {
     ...{ instanceType, image, securityGroups, rootVolume, volumes },
-    ...{ iamInstanceProfile, keyName, publicIP, metadataOptions, tags, spot },
+    ...{ iamInstanceProfile, keyName, publicIP, metadataOptions, tags, spot, onInterruption },
     subnets: Type.Optional(
       Type.Array(SubnetReferenceSchema, {
         description:
@@ -41,7 +42,7 @@ export const AWSMachinePoolSpecSchema = Type.Object(
           ),
           onDemandPercentageAboveBase: Type.Optional(
             Type.Integer({
-              description: 'Of those above. Absent: 100.',
+              description: 'Of those above. Absent: 100, or 0 with spot.',
               format: 'int32',
               minimum: 0,
               maximum: 100,
@@ -54,6 +55,25 @@ export const AWSMachinePoolSpecSchema = Type.Object(
           ),
         },
         { description: 'Several instance types and markets in one pool.' },
+      ),
+    ),
+    limits: Type.Optional(
+      Type.Object(
+        {
+          minSize: Type.Optional(
+            Type.Integer({ description: 'Fewest instances. Absent: 0.', format: 'int32', minimum: 0 }),
+          ),
+          maxSize: Type.Integer({ description: 'Most instances.', format: 'int32', minimum: 0 }),
+        },
+        {
+          description:
+            'Limits of the group where the MachinePool carries cluster.x-k8s.io/replicas-managed-by, for whoever scales the group then. ' +
+            'Absent: from 0 to the replicas that the group was made with.',
+          ...rules({
+            rule: '!has(self.minSize) || self.minSize <= self.maxSize',
+            message: 'minSize is at most maxSize',
+          }),
+        },
       ),
     ),
     refresh: Type.Optional(

@@ -6,6 +6,8 @@ import type { Tag } from '@aws-sdk/client-ec2';
 export const CLUSTER_TAG = 'ts-provider/cluster';
 /** Which part of the cluster a resource is, such as `control-plane` or `nat`. */
 export const ROLE_TAG = 'ts-provider/role';
+/** Of an Auto Scaling group, its launch template and its instances: `<namespace>/<name>` of the TSMachinePool. */
+export const POOL_TAG = 'ts-provider/pool';
 /** Of an instance: `<namespace>/<name>` of its TSMachine. */
 export const MACHINE_TAG = 'ts-provider/machine';
 /** Of an instance: UID of its TSMachine; another one after a move. */

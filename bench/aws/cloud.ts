@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cloud of one measurement: moto, a network that the candidates bring along, and a counter of calls in front.
+// The cloud of one measurement: moto, a network that the candidates bring along, and in front the proxy that counts calls.
 import {
   AssociateDhcpOptionsCommand,
   CreateDhcpOptionsCommand,
@@ -10,7 +10,7 @@ import {
   paginateDescribeInstances,
 } from '@aws-sdk/client-ec2';
 import { startMoto } from '../../hack/stack/moto.ts';
-import { countCalls } from './cloud-calls.ts';
+import { startProxy } from '../../test/aws/proxy/server.ts';
 
 /** Made by the bench and not by a candidate, so that none of its calls are counted. */
 export interface Network {
@@ -28,10 +28,10 @@ export interface Cloud {
   readonly network: Network;
   /** An image of moto's, x86_64. */
   readonly imageID: string;
-  /** Of candidates, by action, up to now. */
+  /** Of candidates, up to now: `ec2.RunInstances` -> 5. A retry counts again. */
   calls(): ReadonlyMap<string, number>;
-  /** Those of them that were answered with an error, by action and code. */
-  failures(): ReadonlyMap<string, number>;
+  /** How many of them were answered with an error, or with nothing. */
+  failures(): number;
   /** Instances that are pending or running, asked of moto directly. */
   instances(): Promise<number>;
   /** Process of the cloud itself: what candidates wait for. */
@@ -50,30 +50,39 @@ const CREDENTIALS = { accessKeyId: 'test', secretAccessKey: 'test' };
 /** Nothing in it but the network. */
 export async function startCloud(dir: string): Promise<Cloud> {
   const moto = await startMoto({ dir });
-  const upstream = moto.url;
-  const ec2 = new EC2Client({ region: REGION, endpoint: upstream, credentials: CREDENTIALS });
-  const counter = await countCalls(upstream);
+  const ec2 = new EC2Client({ region: REGION, endpoint: moto.url, credentials: CREDENTIALS });
+  try {
+    const [network, imageID] = [await createNetwork(ec2), await anyImage(ec2)];
+    const proxy = await startProxy({ upstream: moto.url });
+    return {
+      region: REGION,
+      url: proxy.url,
+      env: environmentOf(proxy.url),
+      network,
+      imageID,
+      calls: () => new Map(Object.entries(proxy.counts())),
+      failures: () => proxy.calls().filter(({ status }) => status < 200 || status >= 400).length,
+      instances: () => livingInstances(ec2),
+      pid: moto.pid,
+      async stop() {
+        ec2.destroy();
+        await proxy.stop();
+        await moto.stop();
+      },
+    };
+  } catch (error) {
+    await moto.stop();
+    throw error;
+  }
+}
+
+function environmentOf(url: string): Record<string, string> {
   return {
-    region: REGION,
-    url: counter.url,
-    env: {
-      AWS_REGION: REGION,
-      AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
-      AWS_ENDPOINT_URL: counter.url,
-      AWS_EC2_METADATA_DISABLED: 'true',
-    },
-    network: await createNetwork(ec2),
-    imageID: await anyImage(ec2),
-    calls: counter.calls,
-    failures: counter.failures,
-    instances: () => livingInstances(ec2),
-    pid: moto.pid,
-    async stop() {
-      ec2.destroy();
-      await counter.stop();
-      await moto.stop();
-    },
+    AWS_REGION: REGION,
+    AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
+    AWS_ENDPOINT_URL: url,
+    AWS_EC2_METADATA_DISABLED: 'true',
   };
 }
 

@@ -11,10 +11,10 @@ import { type ServerCPU, withWorld, type World } from './world.ts';
 export interface Phase {
   /** From the first request of the bench until the last machine was seen to be provisioned, or gone. */
   readonly seconds: number;
-  /** Cloud calls by action until the candidate is quiet, retries counted each. */
+  /** Cloud calls by service and action until the candidate is quiet, retries counted each. */
   readonly calls: ReadonlyMap<string, number>;
-  /** How many of them were answered with an error, by action and HTTP status. */
-  readonly callFailures: ReadonlyMap<string, number>;
+  /** How many of them were answered with an error. */
+  readonly callFailures: number;
   /** The candidate's requests at the API server by verb and resource, watches and leases left out, until it is quiet. */
   readonly requests: ReadonlyMap<string, number>;
   /** How many of these were answered with an error. */
@@ -95,7 +95,7 @@ async function during(world: World, candidate: Candidate, act: () => Promise<voi
   return {
     seconds,
     calls: growth(counted.calls, cloud.calls()),
-    callFailures: growth(counted.failures, cloud.failures()),
+    callFailures: cloud.failures() - counted.failures,
     requests: byVerb(requests),
     requestFailures: failed(requests).length,
     cpuSeconds: after.candidate - before.cpu.candidate,

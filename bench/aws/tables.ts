@@ -37,7 +37,7 @@ function rowsOf(all: readonly Measurement[], phaseOf: PhaseOf): string[][] {
     row('wall time', ({ seconds }) => `${digits(seconds)} s`),
     row('processors taken by others meanwhile', ({ others }) => `${digits(Math.round(100 * others))} %`),
     ...countRows('cloud calls per machine', all, (one) => phaseOf(one).calls),
-    row('cloud calls answered with an error', ({ callFailures }) => digits(total(callFailures))),
+    row('cloud calls answered with an error', ({ callFailures }) => digits(callFailures)),
     ...countRows('API server requests per machine', all, (one) => phaseOf(one).requests),
     row('API server requests answered with an error', ({ requestFailures }) => digits(requestFailures)),
     row('CPU of the provider', ({ cpuSeconds }) => `${digits(cpuSeconds)} s`),

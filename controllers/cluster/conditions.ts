@@ -3,14 +3,15 @@ import { ConditionType, Reason } from '../../api/conditions.ts';
 import type { PhaseOutcome } from '../../contract/phases.ts';
 import { readySummary, type Verdict } from '../../contract/ready-summary.ts';
 import { isDeleting } from '../../contract/served.ts';
-import { setCondition } from '../../runtime/conditions.ts';
-import { errorMessage } from '../../runtime/errors.ts';
+import { getCondition, setCondition } from '../../runtime/conditions.ts';
+import { errorMessage, TerminalError } from '../../runtime/errors.ts';
 import type { Condition } from '../../runtime/object.ts';
 import type { ClusterScope } from './scope.ts';
 
 /** The conditions that this controller owns; it sets every one of them on every pass. */
 export const CLUSTER_CONDITIONS = [
   ConditionType.Ready,
+  ConditionType.NetworkReady,
   ConditionType.ControlPlaneEndpointReady,
   ConditionType.Deleting,
   ConditionType.Paused,
@@ -19,10 +20,13 @@ export const CLUSTER_CONDITIONS = [
 /** Turns facts and outcome into conditions. The only place that decides them; pure. */
 export function clusterConditions(scope: ClusterScope, outcome: PhaseOutcome, now: Date): Condition[] {
   const deleting = isDeleting(scope.object);
-  const endpoint = deleting ? endpointBefore(scope) : endpointVerdict(outcome);
+  const endpoint = deleting ? endpointBefore(scope) : endpointVerdict(scope, outcome);
+  const network = deleting ? undefined : networkVerdict(scope, outcome);
   const removal = deleting ? removalVerdict(outcome) : notDeleting();
-  const verdicts: [string, Verdict][] = [
-    [ConditionType.Ready, deleting ? { ...removal, status: 'False' } : readySummary([endpoint])],
+  const parts = network === undefined ? [endpoint] : [network, endpoint];
+  const verdicts: (readonly [string, Verdict])[] = [
+    [ConditionType.Ready, deleting ? { ...removal, status: 'False' } : readySummary(parts)],
+    ...(network === undefined ? [] : ([[ConditionType.NetworkReady, network]] as const)),
     [ConditionType.ControlPlaneEndpointReady, endpoint],
     [ConditionType.Deleting, removal],
     [ConditionType.Paused, { status: 'False', reason: Reason.NotPaused, message: '' }],
@@ -33,9 +37,28 @@ export function clusterConditions(scope: ClusterScope, outcome: PhaseOutcome, no
   );
 }
 
-function endpointVerdict(outcome: PhaseOutcome): Verdict {
+/** `undefined` where the cluster has no network of its own, or where nothing new is known of it. */
+function networkVerdict(scope: ClusterScope, outcome: PhaseOutcome): Verdict | undefined {
+  const { facts } = scope;
+  if (outcome.failedPhase === 'ensureNetwork')
+    return failed(scope, ConditionType.NetworkReady, outcome.error);
+  if (facts.network === undefined) return undefined;
+  if (facts.network.state === 'ready') return { status: 'True', reason: Reason.NetworkReady, message: '' };
+  return { status: 'False', reason: facts.network.reason, message: facts.network.message };
+}
+
+/** An error that may heal alone says what failed and leaves what was ready as it was: nothing is known to be broken. */
+function failed(scope: ClusterScope, type: string, error: unknown): Verdict {
+  const message = errorMessage(error);
+  if (error instanceof TerminalError) return { status: 'False', reason: error.reason, message };
+  const before = getCondition(scope.object.status?.conditions, type);
+  if (before?.status === 'True') return { status: 'True', reason: before.reason, message };
+  return { status: before?.status ?? 'Unknown', reason: Reason.Retrying, message };
+}
+
+function endpointVerdict(scope: ClusterScope, outcome: PhaseOutcome): Verdict {
   if (outcome.error !== undefined) {
-    return { status: 'Unknown', reason: Reason.Retrying, message: errorMessage(outcome.error) };
+    return failed(scope, ConditionType.ControlPlaneEndpointReady, outcome.error);
   }
   if (outcome.waiting !== undefined) {
     return { status: 'False', reason: outcome.waiting.reason, message: outcome.waiting.message };
@@ -45,9 +68,7 @@ function endpointVerdict(outcome: PhaseOutcome): Verdict {
 
 /** Deleting says nothing new about the endpoint. */
 function endpointBefore(scope: ClusterScope): Verdict {
-  const before = scope.object.status?.conditions?.find(
-    (one) => one.type === ConditionType.ControlPlaneEndpointReady,
-  );
+  const before = getCondition(scope.object.status?.conditions, ConditionType.ControlPlaneEndpointReady);
   return before ?? { status: 'Unknown', reason: Reason.Deleting, message: '' };
 }
 

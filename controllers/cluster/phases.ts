@@ -4,6 +4,14 @@ import { TSCLUSTER_FINALIZER } from '../../api/labels.ts';
 import { hold, next, type Phase, type Step } from '../../contract/phases.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import { removeFinalizer } from '../../runtime/finalizers.ts';
+import {
+  ensureLoadBalancer,
+  ensureNetwork,
+  isAtCloud,
+  recordInfrastructureID,
+  removeCloudLoadBalancer,
+  removeNetwork,
+} from './cloud.ts';
 import { claimLoadBalancer, DEFAULT_PORT, isValid, releaseLoadBalancer } from './load-balancer.ts';
 import type { ClusterScope } from './scope.ts';
 
@@ -12,6 +20,9 @@ const NAMES_SHOWN = 5;
 
 /** Endpoint and failure domains are there before `provisioned` is (IC-5): core latches it and places the first machine at once. */
 export const NORMAL: readonly Phase<ClusterScope>[] = [
+  { name: 'recordInfrastructureID', role: 'acts', run: recordInfrastructureID },
+  { name: 'ensureNetwork', role: 'acts', run: ensureNetwork },
+  { name: 'ensureLoadBalancer', role: 'acts', run: ensureLoadBalancer },
   { name: 'reportFailureDomains', role: 'reports', run: reportFailureDomains },
   { name: 'claimLoadBalancer', role: 'acts', run: claimLoadBalancer },
   { name: 'resolveEndpoint', role: 'acts', run: resolveEndpoint },
@@ -22,14 +33,17 @@ export const NORMAL: readonly Phase<ClusterScope>[] = [
 export const DELETE: readonly Phase<ClusterScope>[] = [
   { name: 'waitForMachines', role: 'acts', run: waitForMachines },
   { name: 'releaseLoadBalancer', role: 'acts', run: releaseLoadBalancer },
+  { name: 'removeCloudLoadBalancer', role: 'acts', run: removeCloudLoadBalancer },
+  { name: 'removeNetwork', role: 'acts', run: removeNetwork },
   { name: 'releaseFinalizer', role: 'acts', run: releaseFinalizer },
 ];
 
 /** Of all backends, sorted by name, so that the status never changes by itself (PIT-23). */
 function reportFailureDomains(_ctx: Ctx, scope: ClusterScope): Step {
-  const { inMemory, hosts } = scope.object.spec;
-  const domains = new Map((hosts?.failureDomains ?? []).map((name) => [name, true]));
-  for (const { name, controlPlane = true } of inMemory?.failureDomains ?? [])
+  // Of a network that does not answer just now it is known what was there.
+  if (isAtCloud(scope) && scope.facts.failureDomains === undefined) return next();
+  const domains = new Map<string, boolean>();
+  for (const { name, controlPlane = true } of allFailureDomains(scope))
     domains.set(name, controlPlane || domains.get(name) === true);
   const status = (scope.object.status ??= {});
   if (domains.size === 0) {
@@ -40,6 +54,12 @@ function reportFailureDomains(_ctx: Ctx, scope: ClusterScope): Step {
     .map(([name, controlPlane]) => ({ name, controlPlane }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   return next();
+}
+
+function allFailureDomains({ object, facts }: ClusterScope): { name: string; controlPlane?: boolean }[] {
+  const { inMemory, hosts } = object.spec;
+  const ofHosts = (hosts?.failureDomains ?? []).map((name) => ({ name }));
+  return [...ofHosts, ...(inMemory?.failureDomains ?? []), ...(facts.failureDomains ?? [])];
 }
 
 /**
@@ -68,7 +88,7 @@ function waitForMachines(_ctx: Ctx, scope: ClusterScope): Step {
   if (names.length === 0) return next();
   const shown = names.slice(0, NAMES_SHOWN).join(', ');
   const more = names.length > NAMES_SHOWN ? ` and ${names.length - NAMES_SHOWN} more` : '';
-  const message = `Waiting for TSMachines of the cluster to go first: ${shown}${more}; delete the Cluster, or these Machines`;
+  const message = `Waiting for the machines of the cluster to go first: ${shown}${more}; delete the Cluster, or these Machines`;
   return hold(Reason.WaitingForMachines, message);
 }
 

@@ -133,7 +133,7 @@ describe('deleting', () => {
   it('before its machines: waits and names them', async () => {
     await world.reconcileCluster();
     expect(condition('Deleting')).toMatchObject({ status: 'True', reason: 'WaitingForMachines' });
-    expect(condition('Deleting')?.message).toMatch(/TSMachines of the cluster to go first: m1; delete/);
+    expect(condition('Deleting')?.message).toMatch(/machines of the cluster to go first: m1; delete/);
     expect(condition('Ready')?.status).toBe('False');
   });
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Drives one TSCluster to its spec. Phases live in phases.ts, conditions in conditions.ts, what wakes it in watches.ts.
-import { TSClusterKind, TSMachineKind } from '../../api/kinds.ts';
+import { TSClusterKind, TSMachineKind, TSMachinePoolKind } from '../../api/kinds.ts';
 import { TSCLUSTER_FINALIZER } from '../../api/labels.ts';
-import type { TSCluster } from '../../api/tscluster.ts';
+import type { TSCluster, TSClusterSpec } from '../../api/tscluster.ts';
 import type { HostInventory } from '../../backends/host-inventory.ts';
 import { isExternallyManaged } from '../../contract/externally-managed.ts';
 import { ownerCluster } from '../../contract/owners.ts';
@@ -18,15 +18,17 @@ import { addFinalizer } from '../../runtime/finalizers.ts';
 import type { Cache } from '../../runtime/informer.ts';
 import { keyOf, nameOf } from '../../runtime/object.ts';
 import { patchHelper, type PatchHelper } from '../../runtime/patch-helper.ts';
-import { done, type Outcome } from '../../runtime/result.ts';
+import { done, type Outcome, waitFor } from '../../runtime/result.ts';
 import { CLUSTER_CONDITIONS, clusterConditions } from './conditions.ts';
 import { DELETE, NORMAL } from './phases.ts';
-import type { ClusterScope } from './scope.ts';
+import type { ClusterScope, CloudCluster } from './scope.ts';
 
 export interface ClusterDeps {
   readonly client: Client;
   readonly cache: Cache;
   readonly inventory: HostInventory;
+  /** Who makes the network and the load balancer of such a cluster; `undefined` where nobody has to. */
+  readonly cloudOf: (spec: TSClusterSpec) => CloudCluster | undefined;
   /** `--watch-filter` (GEN-15). */
   readonly watchFilter?: string | undefined;
 }
@@ -47,11 +49,13 @@ export function clusterReconciler(deps: ClusterDeps): Reconcile {
     if (paused !== '') return reportPaused({ object, patch, message: paused, now: ctx.clock.now() });
 
     const { inventory } = deps;
-    return drive(
-      { ...ctx, log },
-      { object, cluster, inventory, machineNames: () => machineNames(deps.cache, object) },
-      patch,
-    );
+    const scope: ClusterScope = {
+      ...{ object, cluster, inventory, facts: {} },
+      cloud: deps.cloudOf(object.spec),
+      persist: () => patch.applySpec(),
+      machineNames: () => machineNames(deps.cache, object),
+    };
+    return drive({ ...ctx, log }, scope, patch);
   };
 }
 
@@ -63,12 +67,20 @@ async function drive(ctx: Ctx, scope: ClusterScope, patch: PatchHelper): Promise
   const outcome = await runPhases(ctx, isDeleting(object) ? DELETE : NORMAL, scope);
   object.status = { ...object.status, conditions: clusterConditions(scope, outcome, ctx.clock.now()) };
   await patch.apply({ observedGeneration: outcome.ok });
-  return outcome.settle();
+  return orDrift(outcome.settle(), scope);
+}
+
+/** What was changed outside is found when it is looked for. */
+function orDrift(outcome: Outcome, { facts: { pollMs } }: ClusterScope): Outcome {
+  return outcome.kind === 'done' && pollMs !== undefined ? waitFor(pollMs, 'drift') : outcome;
 }
 
 function machineNames(cache: Cache, object: TSCluster): readonly string[] {
   return byCluster(object)
-    .flatMap((cluster) => cache.byIndex(TSMachineKind, CLUSTER_INDEX, cluster))
+    .flatMap((cluster) => [
+      ...cache.byIndex(TSMachineKind, CLUSTER_INDEX, cluster),
+      ...cache.byIndex(TSMachinePoolKind, CLUSTER_INDEX, cluster),
+    ])
     .map((machine) => machine.metadata.name)
     .sort();
 }

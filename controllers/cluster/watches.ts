@@ -2,11 +2,18 @@
 // What wakes a TSCluster.
 import { isDeepStrictEqual } from 'node:util';
 import type { Cluster } from '../../api/cluster-api.ts';
-import { ClusterKind, TSClusterKind, TSHostKind, TSMachineKind } from '../../api/kinds.ts';
+import {
+  ClusterKind,
+  TSClusterIdentityKind,
+  TSClusterKind,
+  TSHostKind,
+  TSMachineKind,
+} from '../../api/kinds.ts';
 import type { TSCluster } from '../../api/tscluster.ts';
+import type { TSClusterIdentity } from '../../api/tsclusteridentity.ts';
 import type { TSHost } from '../../api/tshost.ts';
 import type { TSMachine } from '../../api/tsmachine.ts';
-import { byCluster, CLUSTER_INDEX, infraWakeUp } from '../../contract/watches.ts';
+import { byCluster, CLUSTER_INDEX, clustersOfIdentity, infraWakeUp } from '../../contract/watches.ts';
 import type { WatchMapping } from '../../runtime/controller.ts';
 import type { Cache, InformerEvent } from '../../runtime/informer.ts';
 import { nameOf, type ObjectName } from '../../runtime/object.ts';
@@ -19,6 +26,10 @@ export function clusterWatches(cache: Cache): readonly WatchMapping[] {
     {
       kind: TSMachineKind,
       map: (event: InformerEvent<TSMachine>) => machineEvent(cache, event),
+    },
+    {
+      kind: TSClusterIdentityKind,
+      map: (event: InformerEvent<TSClusterIdentity>) => clustersOfIdentity(cache, event).map(nameOf),
     },
     { kind: TSHostKind, map: (event: InformerEvent<TSHost>) => hostEvent(cache, event) },
   ];

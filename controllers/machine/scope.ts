@@ -52,20 +52,26 @@ export function findOwners(cache: Cache, object: TSMachine): Owners {
 
 /** The plain data that a backend may see (decision 3). */
 export function machineFacts({ object, machine, cluster, tsCluster }: MachineScope): MachineFacts {
-  const asked = machine?.spec;
   return {
     ...nameOf(object),
     uid: object.metadata.uid ?? '',
-    clusterName: cluster?.metadata.name ?? asked?.clusterName ?? '',
+    clusterName: cluster?.metadata.name ?? machine?.spec.clusterName ?? '',
     // The Machine may be gone while deleting.
     controlPlane: isControlPlane(machine, object),
-    version: asked?.version,
-    failureDomain: asked?.failureDomain,
+    ...askedOf(machine),
     providerID: object.spec.providerID,
     intent: object.spec.createIntent,
     spec: object.spec,
     cluster: tsCluster?.spec,
     infrastructureID: tsCluster?.spec.infrastructureID,
+  };
+}
+
+/** What the owner asks for, and how far the machine is in its eyes. */
+function askedOf(machine: Machine | undefined): Pick<MachineFacts, 'version' | 'failureDomain' | 'hasNode'> {
+  return {
+    version: machine?.spec.version,
+    failureDomain: machine?.spec.failureDomain,
     hasNode: machine?.status?.nodeRef !== undefined,
   };
 }

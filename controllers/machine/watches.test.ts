@@ -51,7 +51,8 @@ it('wakes it when somebody takes our finalizer away', () => {
 describe('its Machine', () => {
   const before = world.api.read(MachineKind, world.m1)!;
   it.each([
-    ['status', { ...before, status: { nodeRef: { name: 'n' } } }, false],
+    ['status', { ...before, status: { conditions: [] } }, false],
+    ['its Node', { ...before, status: { nodeRef: { name: 'n' } } }, true],
     ['spec', { ...before, metadata: { ...before.metadata, generation: 2 } }, true],
   ])('a change of %s', (_what, after, wakes) => {
     expect(woken(MachineKind.kind, before, after)).toEqual(wakes ? [world.m1] : []);

@@ -2,11 +2,18 @@
 // What wakes a TSMachine. An event that cannot change what we would do wakes nobody: an idle fleet asks its cloud nothing.
 import { isDeepStrictEqual } from 'node:util';
 import type { Cluster, Machine } from '../../api/cluster-api.ts';
-import { ClusterKind, MachineKind, TSClusterKind, TSMachineKind } from '../../api/kinds.ts';
+import {
+  ClusterKind,
+  MachineKind,
+  TSClusterIdentityKind,
+  TSClusterKind,
+  TSMachineKind,
+} from '../../api/kinds.ts';
 import { TSMACHINE_FINALIZER } from '../../api/labels.ts';
 import type { TSCluster } from '../../api/tscluster.ts';
+import type { TSClusterIdentity } from '../../api/tsclusteridentity.ts';
 import type { TSMachine } from '../../api/tsmachine.ts';
-import { byCluster, CLUSTER_INDEX, infraWakeUp } from '../../contract/watches.ts';
+import { byCluster, CLUSTER_INDEX, clustersOfIdentity, infraWakeUp } from '../../contract/watches.ts';
 import type { WatchMapping } from '../../runtime/controller.ts';
 import { hasFinalizer } from '../../runtime/finalizers.ts';
 import type { Cache, InformerEvent } from '../../runtime/informer.ts';
@@ -20,6 +27,10 @@ export function machineWatches(cache: Cache): readonly WatchMapping[] {
     { kind: MachineKind, map: machineEvent },
     { kind: ClusterKind, map: (event: InformerEvent<Cluster>) => clusterEvent(cache, event) },
     { kind: TSClusterKind, map: (event: InformerEvent<TSCluster>) => tsClusterEvent(cache, event) },
+    {
+      kind: TSClusterIdentityKind,
+      map: (event: InformerEvent<TSClusterIdentity>) => identityEvent(cache, event),
+    },
     hostWatch(cache),
   ];
 }
@@ -67,6 +78,14 @@ function clusterEvent(cache: Cache, event: InformerEvent<Cluster>): readonly Obj
 function tsClusterEvent(cache: Cache, event: InformerEvent<TSCluster>): readonly ObjectName[] {
   if (event.type !== 'update' || isDeepStrictEqual(event.previous.spec, event.object.spec)) return [];
   return byCluster(event.object)
+    .flatMap((cluster) => cache.byIndex(TSMachineKind, CLUSTER_INDEX, cluster))
+    .map(nameOf);
+}
+
+/** What was refused to an identity may be allowed now. */
+function identityEvent(cache: Cache, event: InformerEvent<TSClusterIdentity>): readonly ObjectName[] {
+  return clustersOfIdentity(cache, event)
+    .flatMap(byCluster)
     .flatMap((cluster) => cache.byIndex(TSMachineKind, CLUSTER_INDEX, cluster))
     .map(nameOf);
 }

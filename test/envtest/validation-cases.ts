@@ -225,8 +225,8 @@ const CLUSTERS: readonly ValidationCase[] = [
   },
   {
     name: 'load balancer that does not exist',
-    manifest: cluster({ controlPlaneLoadBalancer: { type: 'NLB' } }),
-    want: /controlPlaneLoadBalancer\.type: Unsupported value: "NLB": supported values: "External"/,
+    manifest: cluster({ controlPlaneLoadBalancer: { type: 'ELB' } }),
+    want: /controlPlaneLoadBalancer\.type: Unsupported value: "ELB": supported values: "External"/,
   },
   {
     name: 'a failure domain twice',

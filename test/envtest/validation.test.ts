@@ -8,6 +8,8 @@ import {
   TSClusterTemplateKind,
   TSHostKind,
   TSMachineKind,
+  TSMachinePoolKind,
+  TSMachinePoolTemplateKind,
   TSMachineTemplateKind,
 } from '../../api/kinds.ts';
 import { CLUSTER_NAME_LABEL } from '../../api/labels.ts';
@@ -19,6 +21,8 @@ import { errorMessage } from '../../runtime/errors.ts';
 import type { Kind, KubeObject } from '../../runtime/object.ts';
 import { createTransport, type Exchange } from '../../runtime/transport.ts';
 import { type Environment, startEnvironment } from './harness.ts';
+import { RESOURCES } from '../../api/resources.ts';
+import { AWS_CASES } from './aws-validation-cases.ts';
 import { HOST_CASES } from './host-validation-cases.ts';
 import { VALIDATION_CASES, type ValidationCase } from './validation-cases.ts';
 
@@ -27,6 +31,8 @@ const KINDS: readonly Kind[] = [
   TSClusterTemplateKind,
   TSHostKind,
   TSMachineKind,
+  TSMachinePoolKind,
+  TSMachinePoolTemplateKind,
   TSMachineTemplateKind,
 ];
 
@@ -54,7 +60,7 @@ beforeAll(async () => {
 afterAll(() => environment?.stop());
 
 describe('schema and rules', () => {
-  const named = [...VALIDATION_CASES, ...HOST_CASES].map((one, index) => ({
+  const named = [...VALIDATION_CASES, ...HOST_CASES, ...AWS_CASES].map((one, index) => ({
     ...one,
     objectName: `case-${index}`,
   }));
@@ -67,11 +73,13 @@ describe('schema and rules', () => {
 });
 
 async function lastAnswer(name: string, { manifest, then }: ValidationCase): Promise<string> {
-  const collection = `/apis/${INFRASTRUCTURE_GROUP}/${API_VERSION}/namespaces/${namespace}/${manifest.kind.toLowerCase()}s`;
+  const { plural, namespaced } = kindNamed(manifest.kind);
+  const scope = namespaced ? `namespaces/${namespace}/` : '';
+  const collection = `/apis/${INFRASTRUCTURE_GROUP}/${API_VERSION}/${scope}${plural}`;
   const object = {
     apiVersion: `${INFRASTRUCTURE_GROUP}/${API_VERSION}`,
     ...manifest,
-    metadata: { name, namespace },
+    metadata: { name, ...(namespaced && { namespace }) },
   };
   const created = await ask({ method: 'POST', path: collection, ...body(object, 'application/json') });
   if (then === undefined) return created;
@@ -79,6 +87,12 @@ async function lastAnswer(name: string, { manifest, then }: ValidationCase): Pro
   expect(created).toBe('accepted');
   const path = `${collection}/${name}${'status' in then ? '/status' : ''}`;
   return ask({ method: 'PATCH', path, ...body(then, 'application/merge-patch+json') });
+}
+
+function kindNamed(name: string): Kind {
+  const found = RESOURCES.find(({ kind }) => kind.kind === name);
+  if (found === undefined) throw new Error(`there is no kind ${name}`);
+  return found.kind;
 }
 
 function body(content: unknown, type: string): Pick<Exchange, 'body' | 'headers'> {

@@ -170,6 +170,7 @@ function newMachine(): MachineFacts {
     ...{ namespace: NAMESPACE, name: `m-${randomUUID()}`, uid: randomUUID(), clusterName: 'c1' },
     ...{ controlPlane: false, version: environment.stack.versions.kubernetes, failureDomain: undefined },
     ...{ providerID: undefined, intent: undefined, spec: { host: {} }, cluster: {} },
+    ...{ infrastructureID: undefined, hasNode: false },
   };
 }
 

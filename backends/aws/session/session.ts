@@ -11,11 +11,7 @@ import type { Ctx } from '../../../runtime/context.ts';
 import { TerminalError } from '../../../runtime/errors.ts';
 
 /** `send` of an SDK client, bounded by the call's own signal: command in, answer out. */
-type Send<
-  In extends object,
-  Out extends MetadataBearer,
-  Options,
-> = <I extends In, O extends Out>(
+export type Send<In extends object, Out extends MetadataBearer, Options> = <I extends In, O extends Out>(
   ctx: Ctx,
   command: Command<In, I, Out, O, SmithyResolvedConfiguration<Options>>,
 ) => Promise<O>;
@@ -31,7 +27,11 @@ export interface AWSSession {
   readonly region: string;
   readonly ec2: Send<EC2.ServiceInputTypes, EC2.ServiceOutputTypes, HttpHandlerOptions>;
   readonly elb: Send<ELB.ServiceInputTypes, ELB.ServiceOutputTypes, HttpHandlerOptions>;
-  readonly autoScaling: Send<AutoScaling.ServiceInputTypes, AutoScaling.ServiceOutputTypes, HttpHandlerOptions>;
+  readonly autoScaling: Send<
+    AutoScaling.ServiceInputTypes,
+    AutoScaling.ServiceOutputTypes,
+    HttpHandlerOptions
+  >;
   readonly secrets: Send<Secrets.ServiceInputTypes, Secrets.ServiceOutputTypes, HttpHandlerOptions>;
   readonly parameters: Send<SSM.ServiceInputTypes, SSM.ServiceOutputTypes, HttpHandlerOptions>;
 }

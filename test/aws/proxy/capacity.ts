@@ -94,23 +94,23 @@ async function zoneOf(exchange: Exchange, subnet: string): Promise<string> {
   return textAt(find(answer, 'subnetSet', 'item'), 'availabilityZone');
 }
 
+const SPOT_MESSAGES = {
+  MaxSpotInstanceCountExceeded: 'Max spot instance count exceeded',
+  SpotMaxPriceTooLow:
+    'Your Spot request price is lower than the minimum required Spot request fulfillment price.',
+} as const;
+
 /** The status of InsufficientInstanceCapacity is 500, as of a server error, and clients take it for one. */
-function noCapacity({ code }: NoCapacity, { type, zone }: { type: string; zone: string }): APIError {
-  switch (code) {
-    case 'MaxSpotInstanceCountExceeded':
-      return new APIError(400, code, 'Max spot instance count exceeded');
-    case 'SpotMaxPriceTooLow':
-      return new APIError(
-        400,
-        code,
-        'Your Spot request price is lower than the minimum required Spot request fulfillment price.',
-      );
-    case 'InsufficientInstanceCapacity':
-    case undefined: {
-      const message = `There is no capacity for ${type} in the Availability Zone you requested (${zone}).`;
-      return new APIError(500, 'InsufficientInstanceCapacity', message);
-    }
-  }
+function noCapacity(
+  { code = 'InsufficientInstanceCapacity' }: NoCapacity,
+  { type, zone }: { type: string; zone: string },
+): APIError {
+  if (code !== 'InsufficientInstanceCapacity') return new APIError(400, code, SPOT_MESSAGES[code]);
+  return new APIError(
+    500,
+    code,
+    `There is no capacity for ${type} in the Availability Zone you requested (${zone}).`,
+  );
 }
 
 const ROOTS = new Set(['/dev/sda1', '/dev/xvda']);

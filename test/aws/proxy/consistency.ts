@@ -9,7 +9,7 @@ import {
   stateAt,
   stateOf,
 } from './instances.ts';
-import { type Answer, APIError, listParam, withParams } from './protocol.ts';
+import { type Answer, answerOf, APIError, listParam, withParams } from './protocol.ts';
 import type { Exchange, Next, Rule } from './rule.ts';
 import { type Element, element, find, items, parseXML, setChild, textAt, writeXML } from './xml.ts';
 
@@ -54,35 +54,51 @@ function terminations(instances: Instances): Rule {
     async handle(exchange, next) {
       const { behaviour, request } = exchange;
       const ids = listParam(request.params, 'InstanceId');
-      for (const id of ids) if (instances.get(id)?.forgotten) throw notFound([id]);
+      const gone = ids.filter((id) => instances.get(id)?.forgotten);
+      if (gone.length > 0) throw notFound(gone);
+      const isEnded = (id: string) => instances.get(id)?.terminatedAt !== undefined;
+      const living = ids.filter((id) => !isEnded(id));
+      const ended = ids.filter(isEnded).map((id) => endedItem(exchange, instances, id));
+      if (living.length === 0 && ended.length > 0) return terminationAnswer(ended);
       const isShownLater = behaviour.staleMs > 0 || behaviour.shuttingDownMs > 0;
-      const before = isShownLater ? await describe(exchange, ids) : new Map<string, Element>();
-      const answer = await next(request);
+      const before = isShownLater ? await describe(exchange, living) : new Map<string, Element>();
+      const answer = await next(withParams(request, withInstances(request.params, living)));
       if (answer.status >= 400) return answer;
+      for (const id of living) endRecord(instances.get(id), before.get(id), exchange.now());
       const document = parseXML(answer.body.toString('utf8'));
-      for (const item of items(document, 'instancesSet')) {
-        const record = instances.get(textAt(item, 'instanceId'));
-        if (record !== undefined) endRecord(exchange, record, { item, before: before.get(record.id) });
-      }
-      return { ...answer, body: Buffer.from(writeXML(document)) };
+      return terminationAnswer([...items(document, 'instancesSet'), ...ended]);
     },
   };
 }
 
-function endRecord(
-  exchange: Exchange,
-  record: InstanceRecord,
-  { item, before }: { item: Element; before: Element | undefined },
-): void {
-  if (record.terminatedAt === undefined) {
-    record.terminatedAt = exchange.now();
-    if (before !== undefined) record.lastSeen = before;
-    return;
-  }
-  // Moto says shutting-down also of what ended long ago.
-  const state = stateAt(record, 'terminated', exchange.now(), exchange.behaviour) ?? 'terminated';
-  setState(item, state, 'currentState');
-  setState(item, state, 'previousState');
+function endRecord(record: InstanceRecord | undefined, before: Element | undefined, now: number): void {
+  if (record === undefined || record.terminatedAt !== undefined) return;
+  record.terminatedAt = now;
+  if (before !== undefined) record.lastSeen = before;
+}
+
+/** Ending what has ended is no error on AWS; moto fails, because the interfaces are gone. */
+function endedItem(exchange: Exchange, instances: Instances, id: string): Element {
+  const item = element('item', [element('instanceId', id)]);
+  const record = instances.get(id);
+  const state = record && stateAt(record, 'terminated', exchange.now(), exchange.behaviour);
+  setState(item, state ?? 'terminated', 'currentState');
+  setState(item, state ?? 'terminated', 'previousState');
+  return item;
+}
+
+function terminationAnswer(list: readonly Element[]): Answer {
+  const set = element('instancesSet', list);
+  const document = element('TerminateInstancesResponse', [set, element('requestId', 'proxy')]);
+  return answerOf(200, 'text/xml;charset=UTF-8', writeXML(document));
+}
+
+function withInstances(params: URLSearchParams, ids: readonly string[]): URLSearchParams {
+  const others = [...params].filter(([name]) => !name.startsWith('InstanceId.'));
+  return new URLSearchParams([
+    ...others,
+    ...ids.map((id, at): [string, string] => [`InstanceId.${at + 1}`, id]),
+  ]);
 }
 
 /** The items of instances, by id, as moto has them. */

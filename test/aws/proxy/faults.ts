@@ -109,30 +109,22 @@ function isTarget(fault: FaultTarget, { service, action, params }: APIRequest): 
 
 /** What the service answers for a fault that is an answer; `undefined` for the others. */
 export function faultError(fault: FaultKind, dialect: Dialect): APIError | undefined {
-  switch (fault.kind) {
-    case 'throttle':
-      return throttled(dialect);
-    case 'serverError':
-      return (fault.status ?? 500) === 500
-        ? new APIError(
-            500,
-            dialect === 'ec2' ? 'InternalError' : 'InternalFailure',
-            'An internal error has occurred',
-          )
-        : unavailable(dialect);
-    case 'serviceDown':
-      return unavailable(dialect);
-    case 'error':
-      return new APIError(fault.status, fault.code, fault.message);
-    case 'expiredCredentials':
-      return expired(dialect);
-    case 'invalidCredentials':
-      return invalid(dialect);
-    case 'lostRequest':
-    case 'lostResponse':
-    case 'slow':
-      return undefined;
-  }
+  if (fault.kind === 'error') return new APIError(fault.status, fault.code, fault.message);
+  if (fault.kind === 'serverError') return failed(dialect, fault.status ?? 500);
+  return ERRORS[fault.kind]?.(dialect);
+}
+
+const ERRORS: Readonly<Partial<Record<FaultKind['kind'], (dialect: Dialect) => APIError>>> = {
+  throttle: throttled,
+  serviceDown: unavailable,
+  expiredCredentials: expired,
+  invalidCredentials: invalid,
+};
+
+function failed(dialect: Dialect, status: 500 | 503): APIError {
+  if (status === 503) return unavailable(dialect);
+  const code = dialect === 'ec2' ? 'InternalError' : 'InternalFailure';
+  return new APIError(500, code, 'An internal error has occurred');
 }
 
 function throttled(dialect: Dialect): APIError {

@@ -28,9 +28,9 @@ function readValues(params: URLSearchParams, filter: number): string[] {
 /** The parameters with these filters in place of their own. */
 export function withFilters(params: URLSearchParams, filters: readonly Filter[]): URLSearchParams {
   const others = [...params].filter(([name]) => !name.startsWith('Filter.'));
-  const written = filters.flatMap(({ name, values }, index) => [
+  const written = filters.flatMap(({ name, values }, index): [string, string][] => [
     [`Filter.${index + 1}.Name`, name],
-    ...values.map((value, at) => [`Filter.${index + 1}.Value.${at + 1}`, value]),
+    ...values.map((value, at): [string, string] => [`Filter.${index + 1}.Value.${at + 1}`, value]),
   ]);
   return new URLSearchParams([...others, ...written]);
 }

@@ -215,16 +215,25 @@ function registration(known: Known, instances: Instances): Rule {
       if (answer.status >= 400) return answer;
       const list = known.targets.get(group) ?? new Map<string, Target>();
       known.targets.set(group, list);
-      const now = exchange.now();
-      for (const { id, port } of targets) {
-        const before = list.get(id);
-        if (registers && (before === undefined || before.deregisteredAt !== undefined))
-          list.set(id, { id, port, registeredAt: now });
-        else if (!registers && before !== undefined) before.deregisteredAt ??= now;
+      for (const target of targets) {
+        if (registers) register(list, target, exchange.now());
+        else deregister(list, target.id, exchange.now());
       }
       return answer;
     },
   };
+}
+
+/** Registering again does not start anew. */
+function register(list: Map<string, Target>, target: Pick<Target, 'id' | 'port'>, now: number): void {
+  const before = list.get(target.id);
+  if (before !== undefined && before.deregisteredAt === undefined) return;
+  list.set(target.id, { ...target, registeredAt: now });
+}
+
+function deregister(list: Map<string, Target>, id: string, now: number): void {
+  const before = list.get(id);
+  if (before !== undefined) before.deregisteredAt ??= now;
 }
 
 function targetsOf(params: URLSearchParams): { id: string; port: string }[] {

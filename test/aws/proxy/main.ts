@@ -37,7 +37,7 @@ async function control(proxy: Proxy, request: IncomingMessage): Promise<unknown>
   if (request.method !== 'POST' || !VERBS.includes(verb))
     throw new Error(`No such thing: ${request.method} ${path}`);
   const method = proxy[verb as keyof Proxy] as (...args: unknown[]) => unknown;
-  return method(...(Array.isArray(input) ? input : [input]));
+  return method(...(Array.isArray(input) ? (input as unknown[]) : [input]));
 }
 
 /** Serves the control port on loopback. */

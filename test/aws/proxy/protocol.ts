@@ -44,26 +44,33 @@ export class APIError extends Error {
 
 const CREDENTIAL = /Credential=([^/,\s]+)\/\d{8}\/([^/]+)\/([^/]+)\/aws4_request/;
 
+interface HTTPRequest {
+  readonly method?: string | undefined;
+  readonly url?: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+}
+
 /** The call of an HTTP request, or `undefined` for what is not one (moto's own pages). */
-export function parseRequest(
-  http: { method?: string | undefined; url?: string | undefined; headers: IncomingHttpHeaders },
-  body: Buffer,
-): APIRequest | undefined {
-  const scope = CREDENTIAL.exec(http.headers.authorization ?? '');
-  const [, accessKeyID = '', region = 'us-east-1', signedFor] = scope ?? [];
-  const target = http.headers['x-amz-target'];
-  const rest = { method: http.method ?? 'POST', path: http.url ?? '/', headers: http.headers, body };
-  const shared = { ...rest, accessKeyID, region, ...signingTime(http.headers) };
+export function parseRequest(http: HTTPRequest, body: Buffer): APIRequest | undefined {
+  const { method = 'POST', url: path = '/', headers } = http;
+  const { service, ...scope } = scopeOf(headers);
+  const shared = { ...scope, ...signingTime(headers), method, path, headers, body };
+  const target = headers['x-amz-target'];
   if (typeof target === 'string') {
     const action = target.split('.').at(-1) ?? '';
-    return { ...shared, dialect: 'json', service: signedFor ?? '', action, params: jsonParams(body) };
+    return { ...shared, dialect: 'json', service, action, params: jsonParams(body) };
   }
-  const params = formParams(rest.path, body);
+  const params = formParams(path, body);
   const action = params.get('Action');
   if (action === null) return undefined;
-  // Only AssumeRoleWithWebIdentity and its like come without a signature.
-  const service = signedFor ?? 'sts';
   return { ...shared, dialect: service === 'ec2' ? 'ec2' : 'query', service, action, params };
+}
+
+function scopeOf(headers: IncomingHttpHeaders): { accessKeyID: string; region: string; service: string } {
+  const scope = CREDENTIAL.exec(headers.authorization ?? '');
+  // Only AssumeRoleWithWebIdentity and its like come without a signature.
+  const [, accessKeyID = '', region = 'us-east-1', service = 'sts'] = scope ?? [];
+  return { accessKeyID, region, service };
 }
 
 function formParams(path: string, body: Buffer): URLSearchParams {

@@ -29,7 +29,6 @@ const LISTINGS: readonly Listing[] = [
   ec2('volumes', 'DescribeVolumes', 'volumeSet'),
   ec2('launchTemplates', 'DescribeLaunchTemplates', 'launchTemplates'),
   ec2('keyPairs', 'DescribeKeyPairs', 'keySet'),
-  ec2('placementGroups', 'DescribePlacementGroups', 'placementGroupSet'),
   ec2('vpcEndpoints', 'DescribeVpcEndpoints', 'vpcEndpointSet'),
   elb('loadBalancers', 'DescribeLoadBalancers', 'LoadBalancers'),
   elb('targetGroups', 'DescribeTargetGroups', 'TargetGroups'),
@@ -108,36 +107,41 @@ async function listeners(upstream: Upstream, caller: Caller): Promise<Plain[]> {
   return found;
 }
 
-const SECRETS = {
-  ...{ service: 'secretsmanager', action: 'ListSecrets', input: { IncludePlannedDeletion: true } },
-  ...{ list: 'SecretList', left: 'LastAccessedDate' },
-} as const;
+interface JSONListing extends JSONQuestion {
+  /** The name of the list, and of what is left out of it. */
+  readonly list: string;
+  readonly left: string;
+}
 
-const PARAMETERS = {
+const SECRETS: JSONListing = {
+  service: 'secretsmanager',
+  action: 'ListSecrets',
+  input: { IncludePlannedDeletion: true },
+  list: 'SecretList',
+  left: 'LastAccessedDate',
+};
+
+const PARAMETERS: JSONListing = {
   service: 'ssm',
   action: 'DescribeParameters',
   input: {},
   list: 'Parameters',
   left: '',
-} as const;
+};
 
-async function jsonList(
-  upstream: Upstream,
-  caller: Caller,
-  listing: JSONQuestion & { readonly list: string; readonly left: string },
-): Promise<Plain[]> {
+async function jsonList(upstream: Upstream, caller: Caller, listing: JSONListing): Promise<Plain[]> {
   const all: Plain[] = [];
-  let token: string | undefined;
+  let token = '';
   do {
-    const input = { ...listing.input, ...(token === undefined ? {} : { NextToken: token }) };
+    const input = { ...listing.input, ...(token === '' ? {} : { NextToken: token }) };
     const answer = (await upstream.askJSON(caller, { ...listing, input })) as Record<string, unknown>;
     // Reading a secret changes its date of access, not the account.
     const text = JSON.stringify(answer[listing.list] ?? [], (name, value: unknown) =>
       name === listing.left && name !== '' ? undefined : value,
     );
     all.push(...(JSON.parse(text) as Plain[]));
-    token = answer['NextToken'] as string | undefined;
-  } while (token !== undefined && token !== '');
+    token = (answer['NextToken'] as string | null | undefined) ?? '';
+  } while (token !== '');
   return all;
 }
 

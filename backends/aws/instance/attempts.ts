@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// What this process knows of the client tokens that it has used. It may all be lost: then the same token is sent again, which is safe.
+import type { Clock } from '../../../runtime/clock.ts';
+import type { MachineFacts } from '../../backend.ts';
+
+/** One client token. */
+interface Attempt {
+  /**
+   * Since when a request with the token may be under way whose answer nobody has: the last that ended without an answer, or the first
+   * time that we have met a token that another process may have used.
+   */
+  openMs: number | undefined;
+  /** This process has sent it. */
+  sent: boolean;
+  refused: boolean;
+  /** Since when EC2 says that the token stands for another request: something was made with it. */
+  takenMs: number | undefined;
+  usedMs: number;
+}
+
+export interface Attempts {
+  /** A plan was made for a machine that has no intent which might have been used: the next token that it comes with is new. */
+  planned(machine: MachineFacts): void;
+  /** RunInstances ended without an answer: it may have made something, now or in a moment. */
+  unanswered(machine: MachineFacts, token: string): void;
+  /** EC2 has refused to make anything. Answers whether that proves that the token has made nothing. */
+  refused(machine: MachineFacts, token: string): boolean;
+  /** EC2 says that the token stands for another request. */
+  taken(machine: MachineFacts, token: string): void;
+  /** The token is proven to have made nothing, and nothing is under way with it. */
+  hasMadeNothing(machine: MachineFacts, token: string): boolean;
+  /** It was refused, see {@link refused}. */
+  isRefused(machine: MachineFacts, token: string): boolean;
+  /** How long EC2 has been saying that something was made with the token; `undefined` when it does not. */
+  takenForMs(machine: MachineFacts, token: string): number | undefined;
+  /** How long ago a request with it may have been sent last; `undefined` when none is open. */
+  openForMs(machine: MachineFacts, token: string): number | undefined;
+  /** A request with it is sent now. */
+  sending(machine: MachineFacts, token: string): void;
+}
+
+/** The intent is recorded right after its plan. Later another process may have been the leader in between. */
+const INTENT_FOLLOWS_MS = 15_000;
+/** EC2 keeps a token for a day after the end of its instance; nothing is to be known of it for longer. */
+const KEEP_MS = 24 * 3_600_000;
+const PRUNE_AT = 20_000;
+
+/**
+ * Remembers attempts. `windowMs`: a request whose answer got lost has ended, and what it made is visible, after so long.
+ *
+ * A refusal proves that the token has made nothing only when no other request with it can be under way: EC2 looks the token up before
+ * it looks for capacity, but a request that is still on its way there is not found by that.
+ */
+export function createAttempts({
+  clock,
+  windowMs,
+}: {
+  readonly clock: Clock;
+  readonly windowMs: number;
+}): Attempts {
+  const attempts = new Map<string, Attempt>();
+  /** Machines whose next new token was never used by anybody, and since when. */
+  const planned = new Map<string, number>();
+  const now = () => clock.now().getTime();
+
+  const of = (machine: MachineFacts, token: string): Attempt => {
+    const known = attempts.get(token);
+    if (known !== undefined) return Object.assign(known, { usedMs: now() });
+    if (attempts.size >= PRUNE_AT) prune(attempts, now());
+    const plannedMs = planned.get(keyOf(machine)) ?? -Infinity;
+    planned.delete(keyOf(machine));
+    const isNew = now() - plannedMs < INTENT_FOLLOWS_MS;
+    const attempt: Attempt = {
+      openMs: isNew ? undefined : now(),
+      sent: false,
+      refused: false,
+      takenMs: undefined,
+      usedMs: now(),
+    };
+    attempts.set(token, attempt);
+    return attempt;
+  };
+  const isOpen = ({ openMs }: Attempt) => openMs !== undefined && now() - openMs < windowMs;
+
+  return {
+    planned: (machine) => void planned.set(keyOf(machine), now()),
+    sending(machine, token) {
+      Object.assign(of(machine, token), { sent: true, refused: false });
+    },
+    unanswered(machine, token) {
+      of(machine, token).openMs = now();
+    },
+    refused(machine, token) {
+      const attempt = of(machine, token);
+      if (isOpen(attempt)) return false;
+      attempt.openMs = undefined;
+      attempt.refused = true;
+      return true;
+    },
+    taken(machine, token) {
+      of(machine, token).takenMs ??= now();
+    },
+    isRefused: (machine, token) => of(machine, token).refused,
+    hasMadeNothing(machine, token) {
+      const attempt = of(machine, token);
+      return attempt.refused || (attempt.openMs === undefined && !attempt.sent);
+    },
+    takenForMs(machine, token) {
+      const { takenMs } = of(machine, token);
+      return takenMs === undefined ? undefined : now() - takenMs;
+    },
+    openForMs(machine, token) {
+      const { openMs } = of(machine, token);
+      return openMs === undefined ? undefined : now() - openMs;
+    },
+  };
+}
+
+function keyOf({ namespace, name, uid }: MachineFacts): string {
+  return `${namespace}/${name}/${uid}`;
+}
+
+function prune(attempts: Map<string, Attempt>, nowMs: number): void {
+  for (const [token, { usedMs }] of attempts) if (nowMs - usedMs > KEEP_MS) attempts.delete(token);
+}

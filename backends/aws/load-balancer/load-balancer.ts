@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// The load balancer of the API servers on AWS: a network load balancer, a listener and a target group.
+import type { LoadBalancer } from '@aws-sdk/client-elastic-load-balancing-v2';
+import { Reason } from '../../../api/conditions.ts';
+import type { Endpoint } from '../../../api/tscluster.ts';
+import { type Clock, hasPassed } from '../../../runtime/clock.ts';
+import type { Ctx } from '../../../runtime/context.ts';
+import type { ClusterFacts, ClusterLoadBalancer, Ensured } from '../../cluster-backend.ts';
+import type { NetworkReader } from '../network/facts.ts';
+import type { AWSSession, AWSSessions } from '../session/session.ts';
+import { settleBalancer, subnetByZone } from './balancer.ts';
+import { type Balancer, balancerByARN, look } from './look.ts';
+import { settleListener } from './listener.ts';
+import { removeParts } from './remove.ts';
+import { invalid, type Scope, scopeOf } from './scope.ts';
+import { settleGroup } from './target-group.ts';
+import { createTargets, type TargetRegistry, type Targets } from './targets.ts';
+
+/** What it is made of. */
+export interface LoadBalancerDeps {
+  readonly sessions: AWSSessions;
+  readonly network: NetworkReader;
+  readonly clock: Clock;
+}
+
+/** How often all parts are looked at for what was changed outside. */
+const CHECK_MS = 10 * 60_000;
+/** AWS takes two to three minutes; one call each time. */
+const PROVISIONING_POLL_MS = 5_000;
+
+interface Deps extends LoadBalancerDeps {
+  readonly targets: Targets;
+  /** By infrastructureID. */
+  readonly settled: Map<string, Settled>;
+}
+
+/** All parts were as they shall be, at this moment and for this spec. */
+interface Settled {
+  readonly spec: string;
+  readonly atMs: number;
+  readonly balancer: Balancer;
+}
+
+type Answer = Ensured<{ readonly endpoint: Required<Endpoint>; readonly covers: readonly string[] }>;
+
+/**
+ * Ready once AWS says that the load balancer is active, and not before: the first machine asks its own API server through the endpoint
+ * for some minutes only, and is lost when the name does not lead anywhere by then. Until then it costs one call each time; then none
+ * for ten minutes, and six to look at all parts.
+ */
+export function createAWSLoadBalancer(given: LoadBalancerDeps): ClusterLoadBalancer & TargetRegistry {
+  const targets = createTargets(given);
+  const deps: Deps = { ...given, targets, settled: new Map() };
+  return {
+    ensureLoadBalancer: (ctx, cluster) => ensure(ctx, cluster, deps),
+    removeLoadBalancer: (ctx, cluster) => remove(ctx, cluster, deps),
+    register: targets.register,
+    deregister: targets.deregister,
+  };
+}
+
+async function ensure(ctx: Ctx, cluster: ClusterFacts, deps: Deps): Promise<Answer> {
+  const scope = await open(ctx, cluster, deps);
+  if (scope === undefined)
+    throw invalid('spec.controlPlaneLoadBalancer.type is NLB, which needs spec.aws: add it');
+  const known = await settledBefore(ctx, scope, deps);
+  if (known !== undefined) return answerOf(scope, known, deps.clock);
+  deps.settled.delete(cluster.infrastructureID);
+  const settled = {
+    spec: specOf(scope),
+    atMs: deps.clock.now().getTime(),
+    balancer: await settle(ctx, scope, deps),
+  };
+  deps.settled.set(cluster.infrastructureID, settled);
+  return answerOf(scope, settled, deps.clock);
+}
+
+async function open(ctx: Ctx, cluster: ClusterFacts, { sessions }: Deps): Promise<Scope | undefined> {
+  const { aws } = cluster.spec;
+  if (aws === undefined) return undefined;
+  const who = { namespace: cluster.namespace, identity: aws.identityRef.name, region: aws.region };
+  return scopeOf(await sessions.open(ctx, who), cluster, aws);
+}
+
+/** What was settled a short while ago; of one that is still provisioning the state is asked for. */
+async function settledBefore(ctx: Ctx, scope: Scope, deps: Deps): Promise<Settled | undefined> {
+  const { infrastructureID } = scope.cluster;
+  const known = deps.settled.get(infrastructureID);
+  if (known === undefined || known.spec !== specOf(scope)) return undefined;
+  if (hasPassed(deps.clock, known.atMs, CHECK_MS)) return undefined;
+  if (isActive(known.balancer)) return known;
+  const balancer = await balancerByARN(ctx, scope.session, known.balancer.LoadBalancerArn);
+  if (balancer === undefined) return undefined;
+  const renewed = { ...known, balancer };
+  deps.settled.set(infrastructureID, renewed);
+  return renewed;
+}
+
+/** All that the parts are made of, but for the host of the endpoint, which comes from them. */
+function specOf({ session, cluster, aws, nlb, port }: Scope): string {
+  return JSON.stringify([session.account, cluster.clusterName, aws, nlb, port]);
+}
+
+/** In an order in which each part finds what it needs; a load balancer that is provisioning takes a listener. */
+async function settle(ctx: Ctx, scope: Scope, { network, targets }: Deps): Promise<Balancer> {
+  const { session, cluster, aws } = scope;
+  const { infrastructureID } = cluster;
+  const facts = await network.networkFacts(ctx, session, { infrastructureID, spec: aws });
+  const seen = await look(ctx, scope);
+  const balancer = await settleBalancer(ctx, scope, { seen, network: facts });
+  const group = await settleGroup(ctx, scope, { seen, network: facts });
+  targets.found(session, infrastructureID, group.TargetGroupArn);
+  await settleListener(ctx, scope, { balancer, group, listeners: seen.listeners });
+  return balancer;
+}
+
+function answerOf(scope: Scope, { balancer, atMs }: Settled, clock: Clock): Answer {
+  const name = balancer.LoadBalancerName ?? scope.name;
+  const { Code, Reason: why } = balancer.State ?? {};
+  if (Code === 'failed')
+    throw invalid(
+      `AWS could not make load balancer ${name}: ${why ?? 'it says not why'}. Delete it to try again`,
+    );
+  if (!isActive(balancer)) {
+    const message = `AWS makes load balancer ${name}, which takes two to three minutes`;
+    return {
+      state: 'pending',
+      reason: Reason.LoadBalancerCreating,
+      message,
+      pollMs: PROVISIONING_POLL_MS,
+    };
+  }
+  const { host = balancer.DNSName ?? '' } = scope.cluster.spec.controlPlaneEndpoint ?? {};
+  return {
+    state: 'ready',
+    endpoint: { host, port: scope.port },
+    covers: [...subnetByZone(balancer).keys()].sort(),
+    pollMs: Math.max(1_000, atMs + CHECK_MS - clock.now().getTime()),
+  };
+}
+
+/** `active_impaired` serves, but has no room to grow. */
+function isActive({ State }: LoadBalancer): boolean {
+  return State?.Code === 'active' || State?.Code === 'active_impaired';
+}
+
+async function remove(ctx: Ctx, cluster: ClusterFacts, deps: Deps): ReturnType<typeof removeParts> {
+  const scope = await open(ctx, cluster, deps);
+  if (scope === undefined) return { state: 'gone' };
+  forget(scope.session, cluster.infrastructureID, deps);
+  return removeParts(ctx, scope);
+}
+
+function forget(session: AWSSession, infrastructureID: string, { settled, targets }: Deps): void {
+  settled.delete(infrastructureID);
+  targets.forget(session, infrastructureID);
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// What this process knows of a network that a look may not show yet. AWS shows what was made after a while only.
+import { type Clock, hasPassed } from '../../../runtime/clock.ts';
+import type { Kind, Part, Parts, PartsByKind } from './parts.ts';
+
+/** After so long a look shows everything that was made before. */
+export const CONSISTENCY_WINDOW_MS = 60_000;
+
+interface Made {
+  readonly kind: Kind;
+  readonly part: Part;
+  readonly atMs: number;
+}
+
+/** Of one cluster. It can be lost: then a second one may be made of what has no token, which is seen later and settled. */
+export interface NetworkMemory {
+  /** AWS has answered that it made this. */
+  remember<K extends Kind>(kind: K, part: Parts[K]): void;
+  forget(id: string): void;
+  /** What was looked at, and what was made since a window ago and is not yet shown. */
+  complete(seen: PartsByKind): PartsByKind;
+  /** Something was made within the window: who says that it does not exist may not know it yet. */
+  hasFresh(): boolean;
+  /** A call to make `what` may have had an effect that is not seen yet. */
+  doubt(what: string): void;
+  trust(what: string): void;
+  /** `clear`: never doubted; `open`: within the window; `over`: what is not seen by now was not made. */
+  doubtOf(what: string): 'clear' | 'open' | 'over';
+  /** A look of now shows everything that was ever made, also by a process before this one. */
+  isSettled(): boolean;
+}
+
+/** An empty one. */
+export function createNetworkMemory(clock: Clock): NetworkMemory {
+  const made = new Map<string, Made>();
+  const doubts = new Map<string, number>();
+  const now = () => clock.now().getTime();
+  const isOver = (sinceMs: number) => hasPassed(clock, sinceMs, CONSISTENCY_WINDOW_MS);
+  let lastAttemptMs = now();
+  return {
+    remember(kind, part) {
+      lastAttemptMs = now();
+      made.set(part.id, { kind, part, atMs: lastAttemptMs });
+    },
+    forget: (id) => void made.delete(id),
+    complete(seen) {
+      for (const [id, { atMs }] of made) if (isOver(atMs)) made.delete(id);
+      const all: PartsByKind = { ...seen };
+      for (const kind of Object.keys(seen) as Kind[]) complement(all, kind, made.values());
+      return all;
+    },
+    hasFresh: () => [...made.values()].some(({ atMs }) => !isOver(atMs)),
+    doubt(what) {
+      lastAttemptMs = now();
+      doubts.set(what, lastAttemptMs);
+    },
+    trust: (what) => void doubts.delete(what),
+    doubtOf(what) {
+      const sinceMs = doubts.get(what);
+      if (sinceMs === undefined) return 'clear';
+      return isOver(sinceMs) ? 'over' : 'open';
+    },
+    isSettled: () => isOver(lastAttemptMs),
+  };
+}
+
+function complement<K extends Kind>(all: PartsByKind, kind: K, made: Iterable<Made>): void {
+  const parts: Parts[K][] = all[kind];
+  const ids = new Set(parts.map(({ id }) => id));
+  const hidden = [...made].filter((one) => one.kind === kind && !ids.has(one.part.id));
+  // `remember` took both together, so the kind says the type.
+  all[kind] = [...parts, ...hidden.map(({ part }) => part as Parts[K])] as PartsByKind[K];
+}

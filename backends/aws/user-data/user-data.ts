@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bootstrap data on their way to an instance: with RunInstances where they fit, else left in a vault from which the instance takes them.
+import { createHash } from 'node:crypto';
+import type { Ctx } from '../../../runtime/context.ts';
+import { TransientError } from '../../../runtime/errors.ts';
+import type { BootstrapData, CreateIntent, MachineFacts } from '../../backend.ts';
+import type { AWSSession } from '../session/session.ts';
+import { MACHINE_TAG, tagsOf, TOKEN_TAG } from '../tags.ts';
+import { fetchingDocument } from './document.ts';
+import { type Form, formOf, mayBeStored, type Service } from './form.ts';
+import { createMemory, type Stash } from './memory.ts';
+import { VAULTS } from './vault.ts';
+
+/** On an instance: where its bootstrap data waited, as `<service>:<number of parts>:<name without the number>`. */
+export const USER_DATA_TAG = 'ts-provider/user-data';
+
+/** What RunInstances gets. */
+export interface PreparedUserData {
+  readonly base64: string;
+  /** Further tags of the instance, by which {@link UserDataStore.remove} knows what to delete whoever is asked, and when. */
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** See the functions of {@link createUserDataStore}. */
+export interface UserDataStore {
+  /**
+   * Puts the data where the instance gets them. A replay of the same intent with the same data gives the same answer, and makes no call
+   * where they were left already. Throws TerminalError(UserDataTooLarge | BootstrapDataUnsupported).
+   */
+  prepare(
+    ctx: Ctx,
+    session: AWSSession,
+    machine: MachineFacts,
+    intent: CreateIntent,
+    data: BootstrapData,
+  ): Promise<PreparedUserData>;
+  /**
+   * Deletes what was stored for the machine; no call where nothing was, or it was deleted before. `instanceTags`: of its instance, where
+   * that was ever seen: without them it takes one look where the settings of the machine leave it open.
+   */
+  remove(
+    ctx: Ctx,
+    session: AWSSession,
+    machine: MachineFacts,
+    instanceTags?: Readonly<Record<string, string>>,
+  ): Promise<void>;
+}
+
+/** What a store is made of. */
+export interface UserDataStoreOptions {
+  /** Where instances find the services, and their metadata. Absent: at AWS. */
+  readonly reachedAt?: { readonly endpoint: string; readonly metadata: readonly string[] };
+}
+
+/** Remembers in memory what it has stored and deleted: that saves calls, and nothing depends on it. */
+export function createUserDataStore({ reachedAt }: UserDataStoreOptions = {}): UserDataStore {
+  const memory = createMemory();
+
+  async function store(ctx: Ctx, session: AWSSession, { machine, form, stash }: Leaving): Promise<void> {
+    await forgetOthers(ctx, session, machine, stash);
+    if (memory.isComplete(machine.uid, stash)) return;
+    // Before the first of them is there, so that none is forgotten.
+    memory.begin(machine.uid, stash);
+    const vault = VAULTS[stash.service];
+    const tags = tagsOfStored(machine, stash.clientToken);
+    for (const [index, name] of stash.names.entries()) {
+      const bytes = form.bytes.subarray(index * vault.partBytes, (index + 1) * vault.partBytes);
+      await vault.put(ctx, session, { name, bytes, tags });
+    }
+    memory.complete(machine.uid, stash);
+  }
+
+  /** What was left for an attempt that AWS has refused meanwhile: no instance has its token. */
+  async function forgetOthers(
+    ctx: Ctx,
+    session: AWSSession,
+    machine: MachineFacts,
+    stash: Stash,
+  ): Promise<void> {
+    for (const other of memory.of(machine.uid)) {
+      if (other.clientToken === stash.clientToken) continue;
+      await VAULTS[other.service].delete(ctx, session, other.names);
+      memory.drop(machine.uid, other);
+    }
+  }
+
+  return {
+    async prepare(ctx, session, machine, intent, data) {
+      const form = formOf(machine, data);
+      if (form.storage === 'inline' || form.storage === 'gzip')
+        return { base64: form.bytes.toString('base64'), tags: {} };
+      const { storage: service, bytes } = form;
+      const sha256 = sha256Of(bytes);
+      const stash = stashOf(machine, intent.clientToken, { service, sha256, size: bytes.length });
+      await store(ctx, session, { machine, form, stash });
+      const { names } = stash;
+      const document = fetchingDocument({ service, region: session.region, names, sha256, ...reachedAt });
+      return { base64: document.toString('base64'), tags: { [USER_DATA_TAG]: tagValueOf(stash) } };
+    },
+
+    async remove(ctx, session, machine, instanceTags) {
+      const { uid, intent } = machine;
+      const known = memory.of(uid);
+      const clientToken = intent?.clientToken ?? '';
+      if (known.length === 0 && !isToBeSought(machine, instanceTags)) return;
+      if (known.length === 0 && memory.wasRemoved(clientToken)) return;
+      for (const service of servicesOf(machine, instanceTags, known)) {
+        // Another manager may have stored other data for the same token, and ended before it could tell anybody.
+        const found = clientToken === '' ? [] : await VAULTS[service].find(ctx, session, clientToken);
+        const told = known.filter((stash) => stash.service === service).flatMap(({ names }) => names);
+        const tagged = namesInTag(instanceTags?.[USER_DATA_TAG], service);
+        await VAULTS[service].delete(ctx, session, [...new Set([...told, ...tagged, ...found])]);
+      }
+      memory.removed(uid, clientToken);
+    },
+  };
+}
+
+interface Leaving {
+  readonly machine: MachineFacts;
+  readonly form: Form;
+  readonly stash: Stash;
+}
+
+/** Nothing was stored for an instance that does not say so. */
+function isToBeSought(
+  machine: MachineFacts,
+  instanceTags: Readonly<Record<string, string>> | undefined,
+): boolean {
+  if (instanceTags !== undefined) return instanceTags[USER_DATA_TAG] !== undefined;
+  return machine.intent !== undefined && mayBeStored(machine);
+}
+
+function servicesOf(
+  machine: MachineFacts,
+  instanceTags: Readonly<Record<string, string>> | undefined,
+  known: readonly Stash[],
+): Service[] {
+  const tag = instanceTags?.[USER_DATA_TAG];
+  const tagged = (Object.keys(VAULTS) as Service[]).filter((service) => tag?.startsWith(`${service}:`));
+  const services = [...known.map(({ service }) => service), ...tagged];
+  const { storage } = machine.spec.aws?.userData ?? {};
+  const asked: Service = storage === 'ParameterStore' ? 'ssm' : 'secretsmanager';
+  return services.length === 0 ? [asked] : [...new Set(services)];
+}
+
+function stashOf(
+  { infrastructureID }: MachineFacts,
+  clientToken: string,
+  { service, sha256, size }: { readonly service: Service; readonly sha256: string; readonly size: number },
+): Stash {
+  if (infrastructureID === undefined) throw new TransientError('The TSCluster has no infrastructureID yet');
+  const { partBytes, prefix } = VAULTS[service];
+  // Other data under the same token get other names: an instance that fetches the old ones at this moment gets all of them.
+  const path = `${prefix}ts-provider/${infrastructureID}/${short(sha256Of(clientToken))}/${short(sha256)}`;
+  return { service, clientToken, path, names: numbered(path, Math.max(1, Math.ceil(size / partBytes))) };
+}
+
+function tagsOfStored(machine: MachineFacts, clientToken: string): Record<string, string> {
+  return tagsOf({
+    infrastructureID: machine.infrastructureID ?? '',
+    clusterName: machine.clusterName,
+    role: 'user-data',
+    name: `${machine.namespace}/${machine.name}`,
+    user: [machine.cluster?.aws?.tags, machine.spec.aws?.tags],
+    own: { [MACHINE_TAG]: `${machine.namespace}/${machine.name}`, [TOKEN_TAG]: clientToken },
+  });
+}
+
+function tagValueOf({ service, path, names }: Stash): string {
+  return `${service}:${names.length}:${path}`;
+}
+
+function namesInTag(value: string | undefined, service: Service): string[] {
+  const [, told, count, path = ''] = /^([a-z]+):([0-9]{1,3}):(.+)$/.exec(value ?? '') ?? [];
+  return told === service ? numbered(path, Number(count)) : [];
+}
+
+function numbered(path: string, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `${path}/${index}`);
+}
+
+function sha256Of(data: string | Buffer): string {
+  return createHash('sha256').update(data).digest('hex');
+}
+
+function short(hash: string): string {
+  return hash.slice(0, 16);
+}
