@@ -52,16 +52,21 @@ describe('rbac', () => {
   const allow = (file: string) => (parse(read('rbac', file)) as Manifest).rules ?? [];
 
   it.each(['role.yaml', 'leader-election-role.yaml'])(
-    '%s has no wildcard and no verb that deletes or escalates',
+    '%s has no wildcard and no verb that deletes many or escalates',
     (file) => {
       for (const rule of allow(file)) {
         expect(rule.resources).not.toContain('*');
         expect(
-          rule.verbs.filter((verb) => !['get', 'list', 'watch', 'create', 'patch'].includes(verb)),
+          rule.verbs.filter((verb) => !['get', 'list', 'watch', 'create', 'patch', 'delete'].includes(verb)),
         ).toEqual([]);
       }
     },
   );
+
+  it('deletes what stands for the instances of a pool, and Machines whose instance is taken away, nothing else', () => {
+    const rules = allow('role.yaml').filter((rule) => rule.verbs.includes('delete'));
+    expect(rules.map((rule) => rule.resources)).toEqual([['tsmachines'], ['machines']]);
+  });
 
   it('reads Secrets by name and cannot list them', () => {
     const rules = allow('role.yaml').filter((rule) => rule.resources.includes('secrets'));

@@ -135,6 +135,17 @@ describe('client tokens', () => {
     expect(await count({ Name: 'client-token', Values: ['c'] })).toBe(0);
   });
 
+  it('more than a hundred instances by id are one answer', async () => {
+    const tokens = Array.from({ length: 101 }, (_, index) => `t${index}`);
+    const ids = await Promise.all(tokens.map((token) => launchOne(token)));
+    const ask = (InstanceIds: string[]) => ec2.send(new aws.DescribeInstancesCommand({ InstanceIds }));
+    const answer = await ask(ids);
+    expect(answer.Reservations?.length).toBe(101);
+    expect(answer.NextToken).toBeUndefined();
+    expect(await errorOf(ask([...ids, 'i-0123456789abcdef0']))).toBe('InvalidInstanceID.NotFound 400');
+    expect(await count({ Name: 'client-token', Values: tokens })).toBe(100); // A page.
+  });
+
   it('NAT gateways and launch templates have tokens too', async () => {
     const template = { LaunchTemplateName: 't', LaunchTemplateData: { InstanceType: 't3.micro' as const } };
     const make = () => ec2.send(new aws.CreateLaunchTemplateCommand({ ...template, ClientToken: 'a' }));

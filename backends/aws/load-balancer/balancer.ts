@@ -10,7 +10,6 @@ import {
 import type { Ctx } from '../../../runtime/context.ts';
 import { TransientError } from '../../../runtime/errors.ts';
 import type { NetworkFacts } from '../network/facts.ts';
-import { tagList } from '../tags.ts';
 import { type Balancer, differing, type Pairs, type Seen, withBalancerARN } from './look.ts';
 import { invalid, refusedWith, type Scope, wantedTags } from './scope.ts';
 import { subnetsFor } from './subnets.ts';
@@ -53,7 +52,7 @@ async function create(ctx: Ctx, scope: Scope, network: NetworkFacts): Promise<Ba
     Subnets: await subnetsFor(ctx, scope, network, new Map()),
     // Only a network load balancer that was made with groups can ever have some.
     ...(groups.length > 0 && { SecurityGroups: groups }),
-    Tags: tagList(wantedTags(scope)),
+    Tags: differing(wantedTags(scope), {}),
   });
   const answer = await named(session.elb(ctx, command), `load balancer named ${name}`);
   const made = withBalancerARN(answer.LoadBalancers?.[0]);

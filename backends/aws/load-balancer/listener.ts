@@ -7,8 +7,7 @@ import {
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { Ctx } from '../../../runtime/context.ts';
 import { TransientError } from '../../../runtime/errors.ts';
-import { tagList } from '../tags.ts';
-import { type Balancer, type Group, isOurs, tagsBy } from './look.ts';
+import { type Balancer, differing, type Group, isOurs, tagsBy } from './look.ts';
 import { invalid, refusedWith, type Scope, wantedTags } from './scope.ts';
 
 /**
@@ -46,7 +45,7 @@ async function create(
     Protocol: 'TCP',
     Port: scope.port,
     DefaultActions: [{ Type: 'forward', TargetGroupArn: group.TargetGroupArn }],
-    Tags: tagList(wantedTags(scope)),
+    Tags: differing(wantedTags(scope), {}),
   });
   try {
     await scope.session.elb(ctx, command);

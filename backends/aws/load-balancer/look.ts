@@ -38,29 +38,34 @@ export async function look(ctx: Ctx, scope: Scope): Promise<Seen> {
     findBalancer(ctx, session, nlb.name ?? name),
     findGroup(ctx, session, name),
   ]);
-  const owned = nlb.name === undefined ? balancer : undefined;
+  const ownARN = nlb.name === undefined ? balancer?.LoadBalancerArn : undefined;
+  const groupARN = group?.TargetGroupArn;
   const [tags, balancerAttributes, groupAttributes, listeners] = await Promise.all([
-    tagsBy(ctx, session, [owned?.LoadBalancerArn, group?.TargetGroupArn]),
-    owned === undefined ? {} : attributesOfBalancer(ctx, session, owned.LoadBalancerArn),
-    group === undefined ? {} : attributesOfGroup(ctx, session, group.TargetGroupArn),
-    balancer === undefined ? [] : listenersOf(ctx, session, balancer.LoadBalancerArn),
+    tagsBy(ctx, session, [ownARN, groupARN]),
+    attributesOfBalancer(ctx, session, ownARN),
+    attributesOfGroup(ctx, session, groupARN),
+    listenersOf(ctx, session, balancer?.LoadBalancerArn),
   ]);
-  const tagsOfOne = (arn: string) => tags.get(arn) ?? {};
-  if (owned !== undefined) requireOurs(scope, 'load balancer', tagsOfOne(owned.LoadBalancerArn));
-  if (group !== undefined) requireOurs(scope, 'target group', tagsOfOne(group.TargetGroupArn));
+  requireOurs(scope, 'load balancer', { arn: ownARN, tags });
+  requireOurs(scope, 'target group', { arn: groupARN, tags });
+  const tagsOf = (arn: string) => tags.get(arn) ?? {};
   return {
     balancer: balancer && {
       ...balancer,
-      tags: tagsOfOne(balancer.LoadBalancerArn),
+      tags: tagsOf(balancer.LoadBalancerArn),
       attributes: balancerAttributes,
     },
-    group: group && { ...group, tags: tagsOfOne(group.TargetGroupArn), attributes: groupAttributes },
+    group: group && { ...group, tags: tagsOf(group.TargetGroupArn), attributes: groupAttributes },
     listeners,
   };
 }
 
-function requireOurs({ name, cluster, session }: Scope, what: string, tags: Pairs): void {
-  if (isOurs(tags, cluster.infrastructureID)) return;
+function requireOurs(
+  { name, cluster, session }: Scope,
+  what: string,
+  { arn, tags }: { arn: string | undefined; tags: ReadonlyMap<string, Pairs> },
+): void {
+  if (arn === undefined || isOurs(tags.get(arn), cluster.infrastructureID)) return;
   throw invalid(
     `A ${what} named ${name} exists in ${session.region} without the tag ${CLUSTER_TAG}=${cluster.infrastructureID}, ` +
       'so it is not of this cluster: delete it, or give it the tag back if it was taken off',
@@ -136,8 +141,13 @@ export async function tagsBy(
 }
 
 /** All listeners of a load balancer; none when it is gone. */
-export async function listenersOf(ctx: Ctx, session: AWSSession, arn: string): Promise<Listener[]> {
+export async function listenersOf(
+  ctx: Ctx,
+  session: AWSSession,
+  arn: string | undefined,
+): Promise<Listener[]> {
   const all: Listener[] = [];
+  if (arn === undefined) return all;
   let marker: string | undefined;
   do {
     const input = { LoadBalancerArn: arn, ...(marker !== undefined && { Marker: marker }) };
@@ -151,12 +161,14 @@ export async function listenersOf(ctx: Ctx, session: AWSSession, arn: string): P
   return all;
 }
 
-async function attributesOfBalancer(ctx: Ctx, session: AWSSession, arn: string): Promise<Pairs> {
+async function attributesOfBalancer(ctx: Ctx, session: AWSSession, arn: string | undefined): Promise<Pairs> {
+  if (arn === undefined) return {};
   const answer = await session.elb(ctx, new DescribeLoadBalancerAttributesCommand({ LoadBalancerArn: arn }));
   return pairs(answer.Attributes);
 }
 
-async function attributesOfGroup(ctx: Ctx, session: AWSSession, arn: string): Promise<Pairs> {
+async function attributesOfGroup(ctx: Ctx, session: AWSSession, arn: string | undefined): Promise<Pairs> {
+  if (arn === undefined) return {};
   const answer = await session.elb(ctx, new DescribeTargetGroupAttributesCommand({ TargetGroupArn: arn }));
   return pairs(answer.Attributes);
 }

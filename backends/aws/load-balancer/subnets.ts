@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // In which subnets the load balancer is: at most one of each zone, as AWS wants it.
-import { DescribeSubnetsCommand, type Subnet as EC2Subnet } from '@aws-sdk/client-ec2';
+import {
+  DescribeSubnetsCommand,
+  type DescribeSubnetsCommandInput,
+  type Subnet as EC2Subnet,
+} from '@aws-sdk/client-ec2';
 import type { ResourceReference } from '../../../api/aws/filters.ts';
 import { Reason } from '../../../api/conditions.ts';
 import type { Ctx } from '../../../runtime/context.ts';
@@ -121,11 +125,7 @@ async function describe(
   }));
 }
 
-async function ask(
-  ctx: Ctx,
-  session: AWSSession,
-  input: ConstructorParameters<typeof DescribeSubnetsCommand>[0],
-): Promise<EC2Subnet[]> {
+async function ask(ctx: Ctx, session: AWSSession, input: DescribeSubnetsCommandInput): Promise<EC2Subnet[]> {
   try {
     const { Subnets = [] } = await session.ec2(ctx, new DescribeSubnetsCommand(input));
     return Subnets;

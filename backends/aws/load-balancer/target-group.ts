@@ -11,7 +11,6 @@ import type { NLBSpec } from '../../../api/aws/cluster.ts';
 import type { Ctx } from '../../../runtime/context.ts';
 import { TransientError } from '../../../runtime/errors.ts';
 import type { NetworkFacts } from '../network/facts.ts';
-import { tagList } from '../tags.ts';
 import { named } from './balancer.ts';
 import { differing, type Group, type Pairs, type Seen, withGroupARN } from './look.ts';
 import { invalid, type Scope, wantedTags } from './scope.ts';
@@ -52,7 +51,7 @@ async function create(ctx: Ctx, scope: Scope, network: NetworkFacts): Promise<Gr
     TargetType: 'instance',
     IpAddressType: 'ipv4',
     ...healthCheck(nlb),
-    Tags: tagList(wantedTags(scope)),
+    Tags: differing(wantedTags(scope), {}),
   });
   const answer = await named(session.elb(ctx, command), `target group named ${name}`);
   const made = withGroupARN(answer.TargetGroups?.[0]);

@@ -83,7 +83,7 @@ export function createTargets({ clock }: { readonly clock: Clock }): Targets {
       return register(ctx, session, of(session, cluster.infrastructureID), instanceID);
     },
     deregister: (ctx, session, infrastructureID, instanceID) =>
-      deregister(ctx, session, of(session, infrastructureID), { instanceID, clock }),
+      deregister(ctx, session, { group: of(session, infrastructureID), instanceID, clock }),
     found: (session, infrastructureID, arn) => of(session, infrastructureID).setGroup(arn),
     forget: (session, infrastructureID) =>
       void groups.delete(`${session.account}/${session.region}/${infrastructureID}`),
@@ -114,36 +114,47 @@ async function register(
   return DONE;
 }
 
-async function deregister(
-  ctx: Ctx,
-  session: AWSSession,
-  group: TargetsOfGroup,
-  { instanceID, clock }: { instanceID: string; clock: Clock },
-): Promise<Registration> {
+interface Leaving {
+  readonly group: TargetsOfGroup;
+  readonly instanceID: string;
+  readonly clock: Clock;
+}
+
+async function deregister(ctx: Ctx, session: AWSSession, leaving: Leaving): Promise<Registration> {
+  const { group, instanceID, clock } = leaving;
   const since = group.drainingSince(instanceID);
   if (since !== undefined && hasPassed(clock, since, DRAIN_MS)) return DONE;
   try {
     const arn = await group.arn(ctx);
-    if (arn === undefined) return DONE;
-    const targets = await group.targets(ctx, arn, since === undefined ? UNREGISTERED_MS : TICK_MS);
-    const state = targets.get(instanceID);
-    if (state === undefined) {
-      group.setTarget(instanceID, 'drained');
-      return DONE;
-    }
-    if (state === 'registered') return await takeOut(ctx, session, { group, arn, instanceID });
-    // After a restart nobody knows when it began: the whole time again.
-    if (since === undefined) group.setTarget(instanceID, 'draining');
-    const leftMs = since === undefined ? DRAIN_MS : since + DRAIN_MS - clock.now().getTime();
-    return draining(instanceID, Math.max(leftMs, TICK_MS));
+    return arn === undefined ? DONE : await leave(ctx, session, { ...leaving, arn, since });
   } catch (error) {
-    if (!(error instanceof TransientError)) throw error;
-    const message = `Instance ${instanceID} is not ended before the load balancer has let go of it, and AWS does not answer`;
-    throw new TransientError(message, {
-      cause: error,
-      ...(error.retryAfterMs !== undefined && { retryAfterMs: error.retryAfterMs }),
-    });
+    throw error instanceof TransientError ? notAnswered(instanceID, error) : error;
   }
+}
+
+function notAnswered(instanceID: string, cause: TransientError): TransientError {
+  const { retryAfterMs } = cause;
+  const message = `Instance ${instanceID} is not ended before the load balancer has let go of it, and AWS does not answer`;
+  return new TransientError(message, { cause, ...(retryAfterMs !== undefined && { retryAfterMs }) });
+}
+
+/** `since`: when we have seen the instance begin to drain. */
+async function leave(
+  ctx: Ctx,
+  session: AWSSession,
+  { group, instanceID, clock, arn, since }: Leaving & { arn: string; since: number | undefined },
+): Promise<Registration> {
+  const targets = await group.targets(ctx, arn, since === undefined ? UNREGISTERED_MS : TICK_MS);
+  const state = targets.get(instanceID);
+  if (state === 'registered') return takeOut(ctx, session, { group, arn, instanceID });
+  if (state === undefined) {
+    group.setTarget(instanceID, 'drained');
+    return DONE;
+  }
+  // After a restart nobody knows when it began: the whole time again.
+  if (since === undefined) group.setTarget(instanceID, 'draining');
+  const leftMs = since === undefined ? DRAIN_MS : since + DRAIN_MS - clock.now().getTime();
+  return draining(instanceID, Math.max(leftMs, TICK_MS));
 }
 
 async function takeOut(

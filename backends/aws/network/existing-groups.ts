@@ -41,9 +41,14 @@ interface Wanted {
 }
 
 /** Ids of all groups that are referred to, each once. One call for all that are given by id. */
-async function groupsOf(ctx: Ctx, session: AWSSession, { references, vpcID, field }: Wanted): Promise<string[]> {
+async function groupsOf(
+  ctx: Ctx,
+  session: AWSSession,
+  { references, vpcID, field }: Wanted,
+): Promise<string[]> {
   const ids = references.flatMap(({ id }) => id ?? []);
-  const byID = ids.length === 0 ? [] : await securityGroupsBy(ctx, session, [{ Name: 'group-id', Values: ids }]);
+  const byID =
+    ids.length === 0 ? [] : await securityGroupsBy(ctx, session, [{ Name: 'group-id', Values: ids }]);
   const found = references.map(async (reference, index) => {
     const where = `${field}[${index}]`;
     if (reference.id !== undefined) return [requireGroup(byID, reference.id, { vpcID, where })];

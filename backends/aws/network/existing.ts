@@ -22,7 +22,11 @@ export interface ExistingNetwork {
 }
 
 /** Looks the network up; TerminalError(NetworkInvalid | SubnetInvalid) names the field and what is wrong. */
-export async function existingNetwork(ctx: Ctx, session: AWSSession, network: AWSNetwork): Promise<ExistingNetwork> {
+export async function existingNetwork(
+  ctx: Ctx,
+  session: AWSSession,
+  network: AWSNetwork,
+): Promise<ExistingNetwork> {
   const vpc = await theVPC(ctx, session, network.vpc ?? {});
   const [subnets, tables] = await together([
     subnetsOf(ctx, session, network.subnets ?? [], vpc),
@@ -52,7 +56,8 @@ async function theVPC(ctx: Ctx, session: AWSSession, reference: ResourceReferenc
   const [vpc, ...others] = vpcs;
   const inRegion = `in ${session.region}`;
   if (vpc === undefined) {
-    const what = id === undefined ? `no VPC ${inRegion} matches the filters` : `there is no VPC ${id} ${inRegion}`;
+    const what =
+      id === undefined ? `no VPC ${inRegion} matches the filters` : `there is no VPC ${id} ${inRegion}`;
     throw new TerminalError(Reason.NetworkInvalid, `${VPC_FIELD}: ${what}`);
   }
   if (others.length === 0) return vpc;

@@ -8,7 +8,14 @@ import {
 } from '@aws-sdk/client-ec2';
 import { isRefused } from '../session/session.ts';
 import { together } from './observation.ts';
-import { type Address, isLiving, type NATGateway, type SeenSubnet, toAddress, toNATGateway } from './parts.ts';
+import {
+  type Address,
+  isLiving,
+  type NATGateway,
+  type SeenSubnet,
+  toAddress,
+  toNATGateway,
+} from './parts.ts';
 import { make, type Run, type Slot, tagSpecification } from './run.ts';
 import { tokenOf } from './routes.ts';
 
@@ -76,7 +83,9 @@ export async function removeSurplusGateways(run: Run, zones: readonly string[]):
   );
   const unused = surplus.filter((one) => isLiving(one) && !targets.has(one.id));
   const isFree = (one: Address) => !one.isAssociated && !surplus.some(({ zone }) => zone === one.zone);
-  const free = run.seen.addresses.filter((one) => one.role === ROLE && !zones.includes(one.zone) && isFree(one));
+  const free = run.seen.addresses.filter(
+    (one) => one.role === ROLE && !zones.includes(one.zone) && isFree(one),
+  );
   if (surplus.length > 0) run.waits.add('waiting for NAT gateways that are not needed any more to go');
   await together([
     ...unused.map((gateway) => deleteGateway(run, gateway)),

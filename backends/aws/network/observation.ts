@@ -31,24 +31,29 @@ import {
 } from './parts.ts';
 
 /** Everything that is ours. Deleted NAT gateways are among them for about an hour. */
-export async function lookAtParts(ctx: Ctx, session: AWSSession, infrastructureID: string): Promise<PartsByKind> {
+export async function lookAtParts(
+  ctx: Ctx,
+  session: AWSSession,
+  infrastructureID: string,
+): Promise<PartsByKind> {
   const filters = clusterFilter(infrastructureID);
   const ours = <P extends Part>(parts: readonly P[]) => parts.filter((part) => isOf(part, infrastructureID));
-  const [vpcs, subnets, routeTables, internetGateways, natGateways, addresses, securityGroups] = await together([
-    vpcsBy(ctx, session, filters),
-    subnetsBy(ctx, session, filters),
-    routeTablesBy(ctx, session, filters),
-    session
-      .ec2(ctx, new DescribeInternetGatewaysCommand({ Filters: filters }))
-      .then(({ InternetGateways = [] }) => InternetGateways.map(toInternetGateway)),
-    session
-      .ec2(ctx, new DescribeNatGatewaysCommand({ Filter: filters }))
-      .then(({ NatGateways = [] }) => NatGateways.map(toNATGateway)),
-    session
-      .ec2(ctx, new DescribeAddressesCommand({ Filters: filters }))
-      .then(({ Addresses = [] }) => Addresses.map(toAddress)),
-    securityGroupsBy(ctx, session, filters),
-  ]);
+  const [vpcs, subnets, routeTables, internetGateways, natGateways, addresses, securityGroups] =
+    await together([
+      vpcsBy(ctx, session, filters),
+      subnetsBy(ctx, session, filters),
+      routeTablesBy(ctx, session, filters),
+      session
+        .ec2(ctx, new DescribeInternetGatewaysCommand({ Filters: filters }))
+        .then(({ InternetGateways = [] }) => InternetGateways.map(toInternetGateway)),
+      session
+        .ec2(ctx, new DescribeNatGatewaysCommand({ Filter: filters }))
+        .then(({ NatGateways = [] }) => NatGateways.map(toNATGateway)),
+      session
+        .ec2(ctx, new DescribeAddressesCommand({ Filters: filters }))
+        .then(({ Addresses = [] }) => Addresses.map(toAddress)),
+      securityGroupsBy(ctx, session, filters),
+    ]);
   return {
     vpcs: ours(vpcs),
     subnets: ours(subnets),

@@ -38,9 +38,7 @@ export async function ensureInternetGateway(run: Run, vpc: VPC): Promise<Interne
 
 /** Where a route table sends what is not for the VPC; `nowhere`: such a route of ours is taken away. */
 export type Target =
-  | { readonly internetGateway: string }
-  | { readonly natGateway: string }
-  | { readonly nowhere: true };
+  { readonly internetGateway: string } | { readonly natGateway: string } | { readonly nowhere: true };
 
 /** A route table of ours with its route and the subnets that use it. */
 export interface WantedTable {

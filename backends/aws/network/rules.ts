@@ -70,7 +70,8 @@ function controlPlaneRules(input: RuleInput): Permission[] {
  * addresses of the VPC are, which needs an NLB that does not preserve the client's address.
  */
 function balancerOf({ spec, groups, cidrBlocks }: RuleInput): Peer[] {
-  const isOurs = spec.controlPlaneLoadBalancer?.type === 'NLB' && !isExisting(spec.controlPlaneLoadBalancer.nlb);
+  const isOurs =
+    spec.controlPlaneLoadBalancer?.type === 'NLB' && !isExisting(spec.controlPlaneLoadBalancer.nlb);
   return isOurs ? groupPeers(groups.loadBalancer) : blockPeers(cidrBlocks);
 }
 
@@ -90,7 +91,9 @@ function nodeRules({ network, groups }: RuleInput): Permission[] {
 /** Without rules for the network plugin machines say to each other what they like. */
 function amongMachines({ network, groups }: RuleInput): Permission[] {
   const machines = machinesOf(groups);
-  const rules = network.ingressRules ?? [{ description: 'everything among machines', protocol: 'all' } as const];
+  const rules = network.ingressRules ?? [
+    { description: 'everything among machines', protocol: 'all' } as const,
+  ];
   return rules.flatMap((rule) => {
     const peers = rule.cidrBlocks === undefined ? machines : blockPeers(rule.cidrBlocks);
     return permissions(

@@ -4,6 +4,7 @@ import {
   AuthorizeSecurityGroupEgressCommand,
   AuthorizeSecurityGroupIngressCommand,
   CreateSecurityGroupCommand,
+  type IpPermission,
   RevokeSecurityGroupIngressCommand,
 } from '@aws-sdk/client-ec2';
 import type { TSClusterSpec } from '../../../api/tscluster.ts';
@@ -91,7 +92,11 @@ async function ensureRules(run: Run, group: SecurityGroup, wanted: readonly Perm
 }
 
 /** All in one call; one by one where one of them is there already, which a look did not show yet. */
-async function authorize(run: Run, { id: GroupId }: SecurityGroup, add: readonly Permission[]): Promise<void> {
+async function authorize(
+  run: Run,
+  { id: GroupId }: SecurityGroup,
+  add: readonly Permission[],
+): Promise<void> {
   const send = (permissions: readonly Permission[]) =>
     run.session.ec2(
       run.ctx,
@@ -107,7 +112,11 @@ async function authorize(run: Run, { id: GroupId }: SecurityGroup, add: readonly
   });
 }
 
-async function authorizeEgress(run: Run, { id: GroupId }: SecurityGroup, add: readonly Permission[]): Promise<void> {
+async function authorizeEgress(
+  run: Run,
+  { id: GroupId }: SecurityGroup,
+  add: readonly Permission[],
+): Promise<void> {
   const IpPermissions = add.map(toIpPermission);
   const command = new AuthorizeSecurityGroupEgressCommand({ GroupId, IpPermissions });
   await attempt(run, `rules of ${GroupId}`, { doubles: false }, () =>
@@ -124,7 +133,7 @@ export async function revokeIngress(
   const send = (permissions: readonly Permission[]) =>
     session.ec2(
       ctx,
-      new RevokeSecurityGroupIngressCommand({ GroupId, IpPermissions: permissions.map(toIpPermission) }),
+      new RevokeSecurityGroupIngressCommand({ GroupId, IpPermissions: permissions.map(withoutDescription) }),
     );
   try {
     await send(revoke);
@@ -133,6 +142,11 @@ export async function revokeIngress(
     if (!isRefused(error, 'InvalidPermission.NotFound')) throw error;
     for (const one of revoke) await unlessRefused('InvalidPermission.NotFound', () => send([one]));
   }
+}
+
+/** It is no part of what a rule is found by. */
+function withoutDescription(permission: Permission): IpPermission {
+  return toIpPermission({ ...permission, description: '' });
 }
 
 async function unlessRefused(code: string, send: () => Promise<unknown>): Promise<void> {

@@ -100,9 +100,13 @@ export async function ensureSubnets(
 ): Promise<{ readonly publicOnes: readonly SeenSubnet[]; readonly privateOnes: readonly SeenSubnet[] }> {
   const blocks = zones.map((zone, slot) => ({ zone, ...carve(vpc.cidrBlock, slot) }));
   const [publicOnes, privateOnes] = await together([
-    together(blocks.map(({ zone, publicBlock }) => ensureSubnet(run, vpc, subnetSlot('public', zone), publicBlock))),
     together(
-      blocks.map(({ zone, privateBlock }) => ensureSubnet(run, vpc, subnetSlot('private', zone), privateBlock)),
+      blocks.map(({ zone, publicBlock }) => ensureSubnet(run, vpc, subnetSlot('public', zone), publicBlock)),
+    ),
+    together(
+      blocks.map(({ zone, privateBlock }) =>
+        ensureSubnet(run, vpc, subnetSlot('private', zone), privateBlock),
+      ),
     ),
   ]);
   return {

@@ -18,7 +18,9 @@ export function recordedZones(vpc: VPC, subnets: readonly SeenSubnet[]): string[
   if (tag !== undefined) return tag.split(' ').filter((zone) => zone !== '');
   // Somebody took the tag away. Private blocks follow each other in the order of the slots.
   const own = subnets.filter(({ vpcID, role }) => vpcID === vpc.id && role === 'private');
-  return own.sort((a, b) => firstAddress(a) - firstAddress(b)).map(({ availabilityZone }) => availabilityZone);
+  return own
+    .sort((a, b) => firstAddress(a) - firstAddress(b))
+    .map(({ availabilityZone }) => availabilityZone);
 }
 
 function firstAddress({ cidrBlock }: SeenSubnet): number {
@@ -75,6 +77,9 @@ async function availableZones(ctx: Ctx, session: AWSSession): Promise<string[]> 
     { Name: 'state', Values: ['available'] },
     { Name: 'zone-type', Values: ['availability-zone'] },
   ];
-  const { AvailabilityZones = [] } = await session.ec2(ctx, new DescribeAvailabilityZonesCommand({ Filters }));
+  const { AvailabilityZones = [] } = await session.ec2(
+    ctx,
+    new DescribeAvailabilityZonesCommand({ Filters }),
+  );
   return AvailabilityZones.flatMap(({ ZoneName }) => ZoneName ?? []).sort();
 }

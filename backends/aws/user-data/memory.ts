@@ -21,15 +21,21 @@ export interface Memory {
   wasRemoved(clientToken: string): boolean;
 }
 
+interface Entry {
+  readonly stash: Stash;
+  /** All parts are there. */
+  readonly complete: boolean;
+}
+
 /** Forgetting one costs a call when its machine goes. */
 const MOST_REMOVED = 20_000;
 
 export function createMemory(): Memory {
-  const stashes = new Map<string, Map<string, { readonly stash: Stash; readonly complete: boolean }>>();
+  const stashes = new Map<string, Map<string, Entry>>();
   const removedTokens = new Set<string>();
 
   const set = (uid: string, stash: Stash, complete: boolean): void => {
-    const own = stashes.get(uid) ?? new Map();
+    const own = stashes.get(uid) ?? new Map<string, Entry>();
     stashes.set(uid, own.set(stash.path, { stash, complete }));
     removedTokens.delete(stash.clientToken);
   };

@@ -85,7 +85,7 @@ export function createUserDataStore({ reachedAt }: UserDataStoreOptions = {}): U
   }
 
   return {
-    async prepare(ctx, session, machine, intent, data) {
+    async prepare(ctx, session, ...[machine, intent, data]) {
       const form = formOf(machine, data);
       if (form.storage === 'inline' || form.storage === 'gzip')
         return { base64: form.bytes.toString('base64'), tags: {} };

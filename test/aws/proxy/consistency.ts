@@ -133,6 +133,7 @@ function descriptions(instances: Instances): Rule {
       behaviour.pendingMs > 0 ||
       behaviour.shuttingDownMs > 0 ||
       readFilters(request.params).some(({ name }) => name === 'client-token') ||
+      (request.action === 'DescribeInstances' && isLong(request.params)) ||
       instances.all().some(isSpecial),
     handle: (exchange, next) => showAsOf(exchange, next, instances),
   };
@@ -154,9 +155,12 @@ async function showAsOf(exchange: Exchange, next: Next, instances: Instances): P
   const ours = filters.filter(({ name }) => name === 'instance-state-name' || name.startsWith('tag'));
   const theirs = filters.filter(({ name }) => name !== 'instance-state-name');
   const translated = withFilters(request.params, withoutTokens(exchange, instances, theirs));
-  const answer = await next(withParams(request, translated));
+  const answer = await next(
+    withParams(request, request.action === 'DescribeInstances' ? inOnePage(translated) : translated),
+  );
   if (answer.status >= 400) return answer;
   const document = parseXML(answer.body.toString('utf8'));
+  if (request.action === 'DescribeInstances') requireAll(document, request.params);
   const show = (list: readonly Element[]) =>
     list
       .map((item) => shown(exchange, instances.get(textAt(item, 'instanceId')), item))
@@ -165,6 +169,30 @@ async function showAsOf(exchange: Exchange, next: Next, instances: Instances): P
   if (request.action === 'DescribeInstanceStatus') showStatus(exchange, document, show);
   else showReservations(document, show);
   return { ...answer, body: Buffer.from(writeXML(document)) };
+}
+
+/** Moto gives 100 reservations at a time, also of instances that are asked for by id; EC2 has no pages there. */
+const PAGE = 100;
+
+function isLong(params: URLSearchParams): boolean {
+  return listParam(params, 'InstanceId').length > PAGE;
+}
+
+function inOnePage(params: URLSearchParams): URLSearchParams {
+  if (!isLong(params)) return params;
+  const filters = readFilters(params).filter(({ name }) => name !== 'instance-id');
+  const values = listParam(params, 'InstanceId');
+  const paged = withFilters(withInstances(params, []), [...filters, { name: 'instance-id', values }]);
+  paged.set('MaxResults', '1000');
+  return paged;
+}
+
+/** A filter leaves out what does not exist; an id does not. */
+function requireAll(document: Element, params: URLSearchParams): void {
+  if (!isLong(params) || readFilters(params).length > 0) return;
+  const found = new Set(instanceItems(document).map((item) => textAt(item, 'instanceId')));
+  const missing = listParam(params, 'InstanceId').filter((id) => !found.has(id));
+  if (missing.length > 0) throw notFound(missing);
 }
 
 type Show = (list: readonly Element[]) => Element[];

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Offers that AWS has refused for want of capacity or quota: not asked for again for a while, by any machine of the account.
+import { Reason } from '../../../api/conditions.ts';
+import type { Clock } from '../../../runtime/clock.ts';
+import type { AWSSession } from '../session/session.ts';
+import type { Offer } from './offers.ts';
+
+const FIRST_MS = 60_000;
+const LONGEST_MS = 15 * 60_000;
+/** After its time one machine asks; the others learn from it. */
+const PROBE_MS = 5_000;
+/** What has not been refused for so long is as if it never was. */
+const FORGET_MS = 3_600_000;
+
+export type Shortage = typeof Reason.CapacityUnavailable | typeof Reason.QuotaExceeded;
+
+/** What is known of an offer that cannot be had now. */
+export interface Refused {
+  readonly offer: Offer;
+  readonly reason: Shortage;
+  readonly forMs: number;
+}
+
+export interface BackOff {
+  /** The first offer that may be asked for now, and keeps others from probing it at once; else why none of them may be. */
+  take(session: AWSSession, offers: readonly Offer[]): Offer | readonly Refused[];
+  /** Whether one of them may be asked for now. */
+  hasOne(session: AWSSession, offers: readonly Offer[]): boolean;
+  refused(session: AWSSession, offer: Offer, reason: Shortage): void;
+  /** There is some again. */
+  granted(session: AWSSession, offer: Offer): void;
+}
+
+interface Entry {
+  readonly reason: Shortage;
+  readonly failures: number;
+  readonly untilMs: number;
+  /** A machine asks at present. */
+  readonly isProbed: boolean;
+}
+
+type Asked = Omit<Offer, 'index' | 'subnetID'>;
+
+/** No offer is refused. The wait doubles from one to fifteen minutes. */
+export function createBackOff(clock: Clock): BackOff {
+  const entries = new Map<string, Entry>();
+  const now = () => clock.now().getTime();
+  const entryOf = (session: AWSSession, offer: Asked): readonly [string, Entry | undefined] => {
+    // A quota is of the region, a lack of capacity of a zone.
+    const keys = [keyOf(session, offer, '*'), keyOf(session, offer, offer.availabilityZone)];
+    const key = keys.find((one) => (entries.get(one)?.untilMs ?? 0) > now()) ?? keys.find((one) => entries.has(one));
+    return [key ?? '', key === undefined ? undefined : entries.get(key)];
+  };
+  const isFree = (session: AWSSession, offer: Offer) => (entryOf(session, offer)[1]?.untilMs ?? 0) <= now();
+
+  return {
+    hasOne: (session, offers) => offers.some((offer) => isFree(session, offer)),
+    take(session, offers) {
+      const offer = offers.find((one) => isFree(session, one));
+      if (offer === undefined)
+        return offers.map((one) => {
+          const { untilMs = 0, reason = Reason.CapacityUnavailable } = entryOf(session, one)[1] ?? {};
+          return { offer: one, reason, forMs: untilMs - now() };
+        });
+      const [key, entry] = entryOf(session, offer);
+      if (entry !== undefined) entries.set(key, { ...entry, untilMs: now() + PROBE_MS, isProbed: true });
+      return offer;
+    },
+    refused(session, offer, reason) {
+      for (const [key, { untilMs }] of entries) if (now() - untilMs > FORGET_MS) entries.delete(key);
+      const key = keyOf(session, offer, reason === Reason.QuotaExceeded ? '*' : offer.availabilityZone);
+      const known = entries.get(key);
+      // Many machines asked at the same time: that is one refusal, not many in a row.
+      if (known !== undefined && known.untilMs > now() && !known.isProbed) return;
+      const failures = (known?.failures ?? 0) + 1;
+      const waitMs = Math.min(FIRST_MS * 2 ** (failures - 1), LONGEST_MS);
+      entries.set(key, { reason, failures, untilMs: now() + waitMs, isProbed: false });
+    },
+    granted(session, offer) {
+      for (const zone of ['*', offer.availabilityZone]) entries.delete(keyOf(session, offer, zone));
+    },
+  };
+}
+
+function keyOf({ account, region }: AWSSession, offer: Asked, zone: string): string {
+  return [account, region, offer.instanceType, offer.market, offer.maxPrice, zone].join(' ');
+}
+
+/** Why nothing can be had, for people: each offer, and when it is asked for again. */
+export function shortageMessage(refused: readonly Refused[]): string {
+  const lines = refused.map(
+    ({ offer, reason, forMs }) =>
+      `${offer.instanceType} ${offer.market} in ${offer.availabilityZone} ` +
+      `(${reason === Reason.QuotaExceeded ? 'quota of the account' : 'no capacity'}, asked for again in ${minutes(forMs)})`,
+  );
+  const way = 'Add fallbacks to the template, raise the quota, or wait';
+  return `AWS has none of: ${[...new Set(lines)].join(', ')}. ${way}`;
+}
+
+/** Full minutes, so that the message does not change with every look. */
+function minutes(ms: number): string {
+  return ms <= 60_000 ? 'a minute' : `${Math.ceil(ms / 60_000)} minutes`;
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// The end of a network: everything with the tag of its cluster, in the order in which AWS lets it go, and nothing else.
+import {
+  DeleteInternetGatewayCommand,
+  DeleteRouteTableCommand,
+  DeleteSecurityGroupCommand,
+  DeleteSubnetCommand,
+  DeleteVpcCommand,
+  DetachInternetGatewayCommand,
+} from '@aws-sdk/client-ec2';
+import type { Destroyed } from '../../backend.ts';
+import { isRefused } from '../session/session.ts';
+import { deleteGateway, releaseAddress } from './nat.ts';
+import { obstacles } from './obstacles.ts';
+import { together } from './observation.ts';
+import { type InternetGateway, type Kind, KINDS, type Part, type SecurityGroup } from './parts.ts';
+import { isUnknown, type Run } from './run.ts';
+import { revokeIngress } from './security-groups.ts';
+
+/** After something was deleted the next look shows how far it is. */
+const SOON_MS = 1_000;
+/** NAT gateways take a minute or more. */
+const NAT_POLL_MS = 5_000;
+/** Somebody else has to act. */
+const BLOCKED_POLL_MS = 15_000;
+
+/**
+ * One pass of deletion, as far as it goes; `gone` only where the look that it began with shows nothing, at a time when it would show
+ * everything. Resumable at any point, since it follows what is there.
+ */
+export async function removeParts(run: Run): Promise<Destroyed> {
+  const { seen, memory } = run;
+  seen.natGateways = seen.natGateways.filter(({ state }) => state !== 'deleted');
+  if (Object.values(seen).every((parts) => parts.length === 0)) {
+    if (memory.isSettled()) return { state: 'gone' };
+    const message = 'Nothing of the network is seen; looking again when AWS would show what was made last';
+    return { state: 'inProgress', message, pollMs: BLOCKED_POLL_MS };
+  }
+  const before = listed(run);
+  const blocked = await removeInOrder(run);
+  if (blocked.length > 0) return waitForOthers(run, blocked);
+  const waitsForNAT = seen.natGateways.length > 0;
+  return { state: 'inProgress', message: `Deleting ${before}`, pollMs: waitsForNAT ? NAT_POLL_MS : SOON_MS };
+}
+
+/** Everything that can go; ids of what AWS did not let go. */
+async function removeInOrder(run: Run): Promise<string[]> {
+  const { seen, ctx, session } = run;
+  const blocked: string[] = [];
+  const removeAll = <P extends Part>(parts: readonly P[], remove: (part: P) => Promise<unknown>) =>
+    together(parts.map((part) => removeOne(run, part, { remove, blocked })));
+  await together([
+    removeAll(
+      seen.natGateways.filter(({ state }) => state !== 'deleting'),
+      (gateway) => deleteGateway(run, gateway),
+    ),
+    removeGroups(run, removeAll),
+  ]);
+  // A gateway holds its address until it is gone, and one that is held cannot be released.
+  const held = new Set(seen.natGateways.flatMap(({ allocationIDs }) => allocationIDs));
+  const free = seen.addresses.filter(({ id, isAssociated }) => !isAssociated && !held.has(id));
+  await removeAll(free, (address) => releaseAddress(run, address));
+  if (seen.natGateways.length > 0) return blocked;
+  await removeAll(seen.internetGateways, (gateway) => removeInternetGateway(run, gateway));
+  await removeAll(seen.subnets, ({ id }) => session.ec2(ctx, new DeleteSubnetCommand({ SubnetId: id })));
+  await removeAll(seen.routeTables, ({ id }) =>
+    session.ec2(ctx, new DeleteRouteTableCommand({ RouteTableId: id })),
+  );
+  await removeAll(seen.vpcs, ({ id }) => session.ec2(ctx, new DeleteVpcCommand({ VpcId: id })));
+  return blocked;
+}
+
+type RemoveAll = <P extends Part>(
+  parts: readonly P[],
+  remove: (part: P) => Promise<unknown>,
+) => Promise<unknown>;
+
+/** Groups that name each other hold each other: their rules go first. */
+async function removeGroups(run: Run, removeAll: RemoveAll): Promise<void> {
+  const { seen, ctx, session } = run;
+  await removeAll(seen.securityGroups, (group) => forgetPeers(run, group));
+  await removeAll(seen.securityGroups, ({ id }) =>
+    session.ec2(ctx, new DeleteSecurityGroupCommand({ GroupId: id })),
+  );
+}
+
+async function forgetPeers(run: Run, group: SecurityGroup): Promise<void> {
+  const naming = group.ingress.filter(({ peer }) => 'group' in peer);
+  if (naming.length > 0) await revokeIngress(run, group, naming);
+}
+
+async function removeInternetGateway({ ctx, session }: Run, gateway: InternetGateway): Promise<void> {
+  const InternetGatewayId = gateway.id;
+  for (const VpcId of gateway.vpcIDs) {
+    try {
+      await session.ec2(ctx, new DetachInternetGatewayCommand({ InternetGatewayId, VpcId }));
+    } catch (error) {
+      if (!isRefused(error, 'Gateway.NotAttached')) throw error;
+    }
+  }
+  await session.ec2(ctx, new DeleteInternetGatewayCommand({ InternetGatewayId }));
+}
+
+async function removeOne<P extends Part>(
+  { memory }: Run,
+  part: P,
+  { remove, blocked }: { readonly remove: (part: P) => Promise<unknown>; readonly blocked: string[] },
+): Promise<void> {
+  try {
+    await remove(part);
+  } catch (error) {
+    if (isRefused(error, 'DependencyViolation', 'InvalidIPAddress.InUse', 'ResourceInUse')) {
+      blocked.push(part.id);
+      return;
+    }
+    if (!isUnknown(error)) throw error; // Deleted before; a look is not always of now.
+  }
+  memory.forget(part.id);
+}
+
+async function waitForOthers(run: Run, blocked: readonly string[]): Promise<Destroyed> {
+  const ids = [...new Set(blocked)].join(', ');
+  const inTheWay = await obstacles(run);
+  const message =
+    inTheWay === ''
+      ? `AWS does not delete ${ids} yet: something still uses it`
+      : `AWS does not delete ${ids} while it is used by ${inTheWay}; what the cluster has not made itself at AWS ` +
+        'and takes along has to be deleted by whoever made it (load balancers of Services by deleting the Services)';
+  return { state: 'inProgress', message, pollMs: BLOCKED_POLL_MS };
+}
+
+/** For people: `2 subnets, 1 VPC`. */
+function listed({ seen }: Run): string {
+  const counts = (Object.keys(seen) as Kind[]).map((kind) => ({ kind, count: seen[kind].length }));
+  return counts
+    .filter(({ count }) => count > 0)
+    .map(
+      ({ kind, count }) =>
+        `${count} ${KINDS[kind].noun}${count === 1 ? '' : count > 1 && kind === 'addresses' ? 'es' : 's'}`,
+    )
+    .join(', ');
+}

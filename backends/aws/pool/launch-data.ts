@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a launch template of a pool says: pure.
+import { createHash } from 'node:crypto';
+import type { LaunchTemplateTagSpecificationRequest, RequestLaunchTemplateData } from '@aws-sdk/client-ec2';
+import type { AWSMachinePoolSpec } from '../../../api/aws/machine-pool.ts';
+import type { BootstrapData } from '../../backend.ts';
+import { tagList } from '../tags.ts';
+import { materialOf, userDataOf } from './bootstrap.ts';
+
+/** What was looked up for a pool. */
+export interface PoolPlace {
+  readonly image: { readonly id: string; readonly rootDeviceName: string };
+  /** Sorted. */
+  readonly subnetIDs: readonly string[];
+  /** Of the role first, then the pool's own. */
+  readonly securityGroupIDs: readonly string[];
+}
+
+/** A version of a launch template. */
+export interface TemplateContent {
+  readonly data: RequestLaunchTemplateData;
+  /** Of what a change of which needs new machines. */
+  readonly material: string;
+  /** Of everything. */
+  readonly request: string;
+}
+
+/** What new instances of a pool are made from. Throws TerminalError(UserDataTooLarge). */
+export function templateContent(
+  spec: AWSMachinePoolSpec,
+  place: PoolPlace,
+  made: { readonly tags: Readonly<Record<string, string>>; readonly bootstrap: BootstrapData },
+): TemplateContent {
+  const settings = launchSettings(spec, place);
+  const data: RequestLaunchTemplateData = {
+    ...settings,
+    UserData: userDataOf(made.bootstrap),
+    TagSpecifications: tagSpecifications(made.tags),
+  };
+  const { format } = made.bootstrap;
+  return {
+    data,
+    material: hashOf([settings, format, materialOf(made.bootstrap)]),
+    request: hashOf(data),
+  };
+}
+
+function launchSettings(spec: AWSMachinePoolSpec, place: PoolPlace): RequestLaunchTemplateData {
+  const { iamInstanceProfile, keyName } = spec;
+  return {
+    ImageId: place.image.id,
+    InstanceType: spec.instanceType as NonNullable<RequestLaunchTemplateData['InstanceType']>,
+    ...(iamInstanceProfile !== undefined && { IamInstanceProfile: { Name: iamInstanceProfile } }),
+    ...(keyName !== undefined && { KeyName: keyName }),
+    ...interfaces(spec, place),
+    BlockDeviceMappings: volumes(spec, place),
+    MetadataOptions: metadataOptions(spec),
+    ...market(spec),
+  };
+}
+
+/** A public address can only be asked for with an interface, and then the groups are the interface's. */
+function interfaces({ publicIP }: AWSMachinePoolSpec, place: PoolPlace): RequestLaunchTemplateData {
+  const groups = [...place.securityGroupIDs];
+  if (publicIP === undefined) return { SecurityGroupIds: groups };
+  const one = {
+    DeviceIndex: 0,
+    AssociatePublicIpAddress: publicIP,
+    DeleteOnTermination: true,
+    Groups: groups,
+  };
+  return { NetworkInterfaces: [one] };
+}
+
+function volumes(
+  { rootVolume, volumes = [] }: AWSMachinePoolSpec,
+  { image }: PoolPlace,
+): NonNullable<RequestLaunchTemplateData['BlockDeviceMappings']> {
+  const all = [{ ...rootVolume, deviceName: image.rootDeviceName }, ...volumes];
+  return all.map((volume) => ({
+    DeviceName: volume.deviceName,
+    Ebs: {
+      VolumeType: volume.type ?? 'gp3',
+      Encrypted: volume.encrypted ?? true,
+      DeleteOnTermination: true,
+      ...(volume.sizeGiB !== undefined && { VolumeSize: volume.sizeGiB }),
+      ...(volume.iops !== undefined && { Iops: volume.iops }),
+      ...(volume.throughputMiBps !== undefined && { Throughput: volume.throughputMiBps }),
+      ...(volume.kmsKeyID !== undefined && { KmsKeyId: volume.kmsKeyID }),
+    },
+  }));
+}
+
+function metadataOptions({
+  metadataOptions: asked = {},
+}: AWSMachinePoolSpec): NonNullable<RequestLaunchTemplateData['MetadataOptions']> {
+  return {
+    HttpEndpoint: asked.httpEndpoint ?? 'enabled',
+    HttpTokens: asked.httpTokens ?? 'required',
+    HttpPutResponseHopLimit: asked.httpPutResponseHopLimit ?? 1,
+    InstanceMetadataTags: asked.instanceMetadataTags ?? 'disabled',
+  };
+}
+
+/** With several types the group decides on the market of each instance, and AWS refuses a template that does. */
+function market({ spot, mixedInstances }: AWSMachinePoolSpec): RequestLaunchTemplateData {
+  if (spot === undefined || mixedInstances !== undefined) return {};
+  const price = spot.maxPrice === undefined ? {} : { MaxPrice: spot.maxPrice };
+  return {
+    InstanceMarketOptions: {
+      MarketType: 'spot',
+      SpotOptions: { SpotInstanceType: 'one-time', InstanceInterruptionBehavior: 'terminate', ...price },
+    },
+  };
+}
+
+function tagSpecifications(tags: Readonly<Record<string, string>>): LaunchTemplateTagSpecificationRequest[] {
+  const types = ['instance', 'volume', 'network-interface'] as const;
+  return types.map((ResourceType) => ({ ResourceType, Tags: tagList(tags) }));
+}
+
+/** SHA-256, hex, of JSON with sorted keys. */
+export function hashOf(value: unknown): string {
+  const text = JSON.stringify(value, (_key, inner: unknown) =>
+    inner !== null && typeof inner === 'object' && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  );
+  return createHash('sha256').update(text).digest('hex');
+}
