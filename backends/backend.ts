@@ -56,7 +56,11 @@ export interface BootstrapData {
 
 /** What is there. `absent` is a positive answer of the backend, never a failed look-up (those throw). */
 export type Observed =
-  | { readonly state: 'absent' }
+  | {
+      readonly state: 'absent';
+      /** Who has ended it, and when, where the infrastructure tells of one that somebody else has. */
+      readonly message?: string;
+    }
   | {
       readonly state: 'pending' | 'running' | 'stopped' | 'failed';
       /** Known as soon as the instance exists. */

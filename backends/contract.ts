@@ -24,6 +24,8 @@ export interface BadInput {
 export interface BackendUnderTest {
   readonly ctx: Ctx;
   readonly backend: MachineBackend;
+  /** Makes the first intent of a machine; for a backend that plans. Without it: one that nothing was chosen for. */
+  readonly intentFor?: (machine: MachineFacts) => Promise<CreateIntent>;
   /** A second handle on the same infrastructure, as the next leader or another manager has. */
   readonly other: MachineBackend;
   /** A machine that does not exist yet; its name is new each time, and it has no intent. */
@@ -64,13 +66,13 @@ function describeCreate(current: Current): void {
   it('answers absent before anything is created', async () => {
     const { backend, ctx, newMachine, countInstances } = current();
     expect(await backend.observe(ctx, newMachine())).toEqual({ state: 'absent' });
-    expect(await backend.observe(ctx, promised(newMachine()))).toEqual({ state: 'absent' });
+    expect(await backend.observe(ctx, await promised(current(), newMachine()))).toEqual({ state: 'absent' });
     expect(await countInstances()).toBe(0);
   });
 
   it('creates an instance that has an identity at once and runs in the end', async () => {
     const { backend, ctx, newMachine, settle } = current();
-    const machine = promised(newMachine());
+    const machine = await promised(current(), newMachine());
     await create(current(), machine);
     const first = existing(await backend.observe(ctx, machine));
     expect(['pending', 'running']).toContain(first.state);
@@ -83,7 +85,8 @@ function describeCreate(current: Current): void {
 
   it('gives each machine an instance, a providerID and addresses of its own', async () => {
     const { backend, ctx, newMachine, settle, countInstances } = current();
-    const machines = [promised(newMachine()), promised(newMachine()), promised(newMachine())];
+    const machines: PromisedMachine[] = [];
+    for (let count = 0; count < 3; count++) machines.push(await promised(current(), newMachine()));
     for (const machine of machines) await create(current(), machine);
     await settle();
     const seen = await Promise.all(
@@ -96,7 +99,7 @@ function describeCreate(current: Current): void {
 
   it('finds the instance by its providerID alone, and by its token alone', async () => {
     const { backend, other, ctx, newMachine } = current();
-    const machine = promised(newMachine());
+    const machine = await promised(current(), newMachine());
     await create(current(), machine);
     const { providerID } = existing(await backend.observe(ctx, machine));
     expect(existing(await other.observe(ctx, { ...machine, providerID, intent: undefined })).providerID).toBe(
@@ -110,7 +113,7 @@ function describeCreate(current: Current): void {
 function describeIdempotency(current: Current): void {
   it('makes nothing new when the same intent is replayed', async () => {
     const { backend, ctx, newMachine, settle, countInstances } = current();
-    const machine = promised(newMachine());
+    const machine = await promised(current(), newMachine());
     await create(current(), machine);
     await create(current(), machine);
     const first = existing(await backend.observe(ctx, machine));
@@ -122,7 +125,7 @@ function describeIdempotency(current: Current): void {
 
   it('makes one instance when two managers create at once', async () => {
     const { backend, other, ctx, newMachine, countInstances } = current();
-    const machine = promised(newMachine());
+    const machine = await promised(current(), newMachine());
     const calls = [backend, other, backend, other].map((one) =>
       one.create(ctx, machine, machine.intent, current().bootstrapData),
     );
@@ -134,7 +137,7 @@ function describeIdempotency(current: Current): void {
 
   it('lets a caller that crashed after the call find what it made', async () => {
     const { other, ctx, newMachine, countInstances } = current();
-    const machine = promised(newMachine());
+    const machine = await promised(current(), newMachine());
     await create(current(), machine);
     // The next process knows the intent only: it had been stored before the call.
     const { providerID } = existing(await other.observe(ctx, machine));
@@ -145,7 +148,7 @@ function describeIdempotency(current: Current): void {
 
   it('refuses a token that stands for another request', async () => {
     const { backend, ctx, newMachine, bootstrapData, countInstances } = current();
-    const machine = promised(newMachine());
+    const machine = await promised(current(), newMachine());
     await create(current(), machine);
     const changed = { ...machine.intent, requestHash: 'another' };
     const error = await rejection(
@@ -159,7 +162,7 @@ function describeIdempotency(current: Current): void {
 function describeDestroy(current: Current): void {
   it('ends an instance, says gone with proof, and says it again', async () => {
     const { backend, other, ctx, newMachine, settle } = current();
-    const machine = promised(newMachine());
+    const machine = await promised(current(), newMachine());
     await create(current(), machine);
     await settle();
     const { providerID } = existing(await backend.observe(ctx, machine));
@@ -171,7 +174,7 @@ function describeDestroy(current: Current): void {
 
   it('ends an instance that is still coming up, without its cluster and by its token alone', async () => {
     const { backend, ctx, newMachine, settle } = current();
-    const machine = promised(newMachine());
+    const machine = await promised(current(), newMachine());
     await create(current(), machine);
     await destroyed(current(), { ...machine, cluster: undefined, version: undefined });
     await settle();
@@ -181,12 +184,13 @@ function describeDestroy(current: Current): void {
   it('says gone for a machine that was never created', async () => {
     const { backend, ctx, newMachine } = current();
     expect((await backend.destroy(ctx, newMachine())).state).toBe('gone');
-    expect((await backend.destroy(ctx, promised(newMachine()))).state).toBe('gone');
+    expect((await backend.destroy(ctx, await promised(current(), newMachine()))).state).toBe('gone');
   });
 
   it('ends only the instance of its machine', async () => {
     const { backend, ctx, newMachine, settle } = current();
-    const [machine, neighbour] = [promised(newMachine()), promised(newMachine())];
+    const machine = await promised(current(), newMachine());
+    const neighbour = await promised(current(), newMachine());
     await create(current(), machine);
     await create(current(), neighbour);
     await settle();
@@ -196,7 +200,7 @@ function describeDestroy(current: Current): void {
 
   it('never makes a second instance for a token whose instance is gone', async () => {
     const { backend, ctx, newMachine, bootstrapData, countInstances, settle } = current();
-    const machine = promised(newMachine());
+    const machine = await promised(current(), newMachine());
     await create(current(), machine);
     await destroyed(current(), machine);
     const again = backend.create(ctx, machine, machine.intent, bootstrapData);
@@ -222,13 +226,13 @@ function describeCopies(current: Current): void {
 
   async function copied(): Promise<Copied> {
     const { backend, ctx, newMachine, settle } = current();
-    const original = promised(newMachine());
+    const original = await promised(current(), newMachine());
     await create(current(), original);
     await settle();
     const { providerID } = existing(await backend.observe(ctx, original));
     const elsewhere = { ...original, namespace: `${original.namespace}-restored` };
     const renamed = { ...original, name: `${original.name}-copy` };
-    const own = promised(newMachine());
+    const own = await promised(current(), newMachine());
     const copies = [renamed, elsewhere].flatMap((copy) => [
       copy,
       { ...copy, providerID },
@@ -266,7 +270,7 @@ function describeCopies(current: Current): void {
     const copy = { ...original, name: `${original.name}-copy`, intent: undefined };
     expect(await backend.observe(ctx, copy)).toEqual({ state: 'absent' });
     expect((await backend.destroy(ctx, copy)).state).toBe('gone');
-    await create(current(), promised(copy));
+    await create(current(), await promised(current(), copy));
     expect(await countInstances()).toBe(2);
     expect(existing(await backend.observe(ctx, original)).state).toBe('running');
   });
@@ -282,7 +286,7 @@ function describeCopies(current: Current): void {
 function describeErrors(current: Current): void {
   it('rejects at once, with an error that may heal, when the call is aborted', async () => {
     const { backend, newMachine, bootstrapData, countInstances } = current();
-    const machine = promised(newMachine());
+    const machine = await promised(current(), newMachine());
     const ctx = { ...current().ctx, signal: AbortSignal.abort() };
     expect(await rejection(backend.observe(ctx, machine))).toBeInstanceOf(TransientError);
     expect(await rejection(backend.create(ctx, machine, machine.intent, bootstrapData))).toBeInstanceOf(
@@ -296,8 +300,10 @@ function describeErrors(current: Current): void {
     const { backend, ctx, badInput, bootstrapData, countInstances } = current();
     expect(badInput.length).toBeGreaterThan(0);
     for (const bad of badInput) {
-      const machine = promised(bad.machine);
-      const call = backend.create(ctx, machine, machine.intent, bad.bootstrapData ?? bootstrapData);
+      // What has to be chosen is refused before there is an intent.
+      const call = promised(current(), bad.machine).then((machine) =>
+        backend.create(ctx, machine, machine.intent, bad.bootstrapData ?? bootstrapData),
+      );
       const error = await rejection(call);
       expect(error, bad.name).toBeInstanceOf(TerminalError);
       expect(error, bad.name).toMatchObject({
@@ -313,8 +319,9 @@ interface PromisedMachine extends MachineFacts {
   readonly intent: CreateIntent;
 }
 
-function promised(machine: MachineFacts): PromisedMachine {
-  return { ...machine, intent: { attempt: 1, clientToken: randomUUID(), requestHash: 'a-hash' } };
+async function promised(t: BackendUnderTest, machine: MachineFacts): Promise<PromisedMachine> {
+  const first = { attempt: 1, clientToken: randomUUID(), requestHash: 'a-hash' };
+  return { ...machine, intent: (await t.intentFor?.(machine)) ?? first };
 }
 
 async function create(t: BackendUnderTest, machine: PromisedMachine): Promise<void> {

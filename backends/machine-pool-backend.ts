@@ -85,10 +85,7 @@ export interface MachinePoolBackend {
   /** Starts the end of the group, or says how far it is. Call it when its Machines are gone: what it still has goes without a drain. */
   remove(ctx: Ctx, pool: PoolFacts): Promise<Destroyed>;
   /** What a machine of the pool will be (IMT-6); `undefined` where it cannot be known. */
-  size?(
-    ctx: Ctx,
-    pool: Pick<PoolFacts, 'namespace' | 'spec' | 'cluster'>,
-  ): Promise<MachineSize | undefined>;
+  size?(ctx: Ctx, pool: Pick<PoolFacts, 'namespace' | 'spec' | 'cluster'>): Promise<MachineSize | undefined>;
 }
 
 /** Finds the backend of a pool. One that this manager does not carry is answered by one whose calls throw TerminalError. */

@@ -37,15 +37,15 @@ export function awsClusterOf({ namespace, cloud }: World): KubeObject {
     network: {
       vpc: { id: network.vpcID },
       subnets: network.subnets.map(({ id }) => ({ id })),
-      // Its default allows IP in IP too, which moto tells back in other words, so that it would be added again and again.
+      // Its default allows IP in IP too, protocol 4, at which moto fails with HTTP 500.
       cni: {
         cniIngressRules: [{ description: 'bgp (calico)', protocol: 'tcp', fromPort: 179, toPort: 179 }],
       },
     },
     controlPlaneLoadBalancer: {
-      // moto does not keep what it asks of a network load balancer.
+      // Before it makes target groups for a network load balancer it asks for those that are there; moto says TargetGroupNotFound.
       loadBalancerType: 'classic',
-      // An internet-facing one wants public subnets, and nobody calls it here.
+      // The subnets are private.
       scheme: 'internal',
       // The name that moto gives it does not resolve.
       dnsResolutionCheck: 'None',

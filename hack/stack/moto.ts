@@ -87,7 +87,7 @@ export async function startMoto(options: MotoOptions): Promise<Moto> {
     name: 'moto',
     binary,
     args: ['-H', '127.0.0.1', '-p', String(port)],
-    // Without the region it would make default networks in every region when it starts.
+    // The region of calls that name none.
     env: { AWS_DEFAULT_REGION: 'us-east-1', ...STRICT },
     logFile: join(options.dir, `moto-${port}.log`),
   });

@@ -24,8 +24,8 @@ export interface Refused {
 export interface BackOff {
   /** The first offer that may be asked for now, and keeps others from probing it at once; else why none of them may be. */
   take(session: AWSSession, offers: readonly Offer[]): Offer | readonly Refused[];
-  /** Whether one of them may be asked for now. */
-  hasOne(session: AWSSession, offers: readonly Offer[]): boolean;
+  /** Those that may not be asked for now. */
+  refusals(session: AWSSession, offers: readonly Offer[]): readonly Refused[];
   refused(session: AWSSession, offer: Offer, reason: Shortage): void;
   /** There is some again. */
   granted(session: AWSSession, offer: Offer): void;
@@ -48,20 +48,24 @@ export function createBackOff(clock: Clock): BackOff {
   const entryOf = (session: AWSSession, offer: Asked): readonly [string, Entry | undefined] => {
     // A quota is of the region, a lack of capacity of a zone.
     const keys = [keyOf(session, offer, '*'), keyOf(session, offer, offer.availabilityZone)];
-    const key = keys.find((one) => (entries.get(one)?.untilMs ?? 0) > now()) ?? keys.find((one) => entries.has(one));
+    const key =
+      keys.find((one) => (entries.get(one)?.untilMs ?? 0) > now()) ?? keys.find((one) => entries.has(one));
     return [key ?? '', key === undefined ? undefined : entries.get(key)];
   };
   const isFree = (session: AWSSession, offer: Offer) => (entryOf(session, offer)[1]?.untilMs ?? 0) <= now();
+  const refusals = (session: AWSSession, offers: readonly Offer[]): Refused[] =>
+    offers
+      .filter((offer) => !isFree(session, offer))
+      .map((offer) => {
+        const { untilMs = 0, reason = Reason.CapacityUnavailable } = entryOf(session, offer)[1] ?? {};
+        return { offer, reason, forMs: untilMs - now() };
+      });
 
   return {
-    hasOne: (session, offers) => offers.some((offer) => isFree(session, offer)),
+    refusals,
     take(session, offers) {
       const offer = offers.find((one) => isFree(session, one));
-      if (offer === undefined)
-        return offers.map((one) => {
-          const { untilMs = 0, reason = Reason.CapacityUnavailable } = entryOf(session, one)[1] ?? {};
-          return { offer: one, reason, forMs: untilMs - now() };
-        });
+      if (offer === undefined) return refusals(session, offers);
       const [key, entry] = entryOf(session, offer);
       if (entry !== undefined) entries.set(key, { ...entry, untilMs: now() + PROBE_MS, isProbed: true });
       return offer;

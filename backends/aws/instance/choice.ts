@@ -31,7 +31,10 @@ export interface Choice {
 
 /** At most 20 values of at most 512 characters: an interface of EC2 has at most 16 groups of 20 characters. */
 export function encodeChoice({ securityGroupIDs, ...rest }: Choice): Record<string, string> {
-  const values: [string, string][] = [...Object.entries(rest), ['securityGroups', securityGroupIDs.join(',')]];
+  const values: [string, string][] = [
+    ...Object.entries(rest),
+    ['securityGroups', securityGroupIDs.join(',')],
+  ];
   return Object.fromEntries(values.filter(([, value]) => value !== ''));
 }
 

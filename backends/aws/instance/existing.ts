@@ -25,7 +25,12 @@ export interface ExistingResources {
   /** Sorted by id. Throws TerminalError(SubnetInvalid) when there is none, or it is in another VPC than the cluster. */
   subnets(ctx: Ctx, session: AWSSession, facts: NetworkFacts, asked: Reference): Promise<readonly Place[]>;
   /** Ids, sorted. Throws TerminalError(SecurityGroupInvalid) when there is none. */
-  securityGroups(ctx: Ctx, session: AWSSession, facts: NetworkFacts, asked: Reference): Promise<readonly string[]>;
+  securityGroups(
+    ctx: Ctx,
+    session: AWSSession,
+    facts: NetworkFacts,
+    asked: Reference,
+  ): Promise<readonly string[]>;
 }
 
 export function createExistingResources(clock: Clock): ExistingResources {
@@ -65,15 +70,25 @@ async function findSubnets(ctx: Ctx, session: AWSSession, vpcID: string, asked: 
     });
   const [first] = found;
   if (first === undefined) {
-    const what = reference.id === undefined ? `VPC ${vpcID} has no subnet that matches the filters` : `region ${session.region} has no subnet ${reference.id}`;
-    throw new TerminalError(Reason.SubnetInvalid, `${field}: ${what}; name one of the subnets of the cluster`);
+    const what =
+      reference.id === undefined
+        ? `VPC ${vpcID} has no subnet that matches the filters`
+        : `region ${session.region} has no subnet ${reference.id}`;
+    throw new TerminalError(
+      Reason.SubnetInvalid,
+      `${field}: ${what}; name one of the subnets of the cluster`,
+    );
   }
   if (first.VpcId !== vpcID) {
     const message = `${field}: subnet ${first.SubnetId} is in VPC ${first.VpcId}, the cluster is in VPC ${vpcID}`;
     throw new TerminalError(Reason.SubnetInvalid, `${message}; name a subnet of the VPC of the cluster`);
   }
   return found
-    .map(({ SubnetId = '', AvailabilityZone = '' }) => ({ id: SubnetId, availabilityZone: AvailabilityZone, vpcID }))
+    .map(({ SubnetId = '', AvailabilityZone = '' }) => ({
+      id: SubnetId,
+      availabilityZone: AvailabilityZone,
+      vpcID,
+    }))
     .sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 

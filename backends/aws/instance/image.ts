@@ -98,7 +98,8 @@ async function readParameter(ctx: Ctx, session: AWSSession, name: string): Promi
     if (/^ami-[0-9a-f]+$/.test(value)) return value;
     throw notFound(`ssmParameter: the value of ${name} is not the id of an AMI`);
   } catch (error) {
-    if (!isRefused(error, 'ParameterNotFound', 'ParameterVersionNotFound', 'ValidationException')) throw error;
+    if (!isRefused(error, 'ParameterNotFound', 'ParameterVersionNotFound', 'ValidationException'))
+      throw error;
     throw notFound(`ssmParameter: region ${session.region} has no parameter ${name}`);
   }
 }
@@ -132,7 +133,9 @@ async function search(
       ...(wanted.length === 0 ? [] : [{ Name: 'architecture', Values: [...wanted] }]),
     ],
   });
-  const newestFirst = [...images].sort((a, b) => compare(b.CreationDate, a.CreationDate) || compare(a.ImageId, b.ImageId));
+  const newestFirst = [...images].sort(
+    (a, b) => compare(b.CreationDate, a.CreationDate) || compare(a.ImageId, b.ImageId),
+  );
   const [first] = newestFirst;
   const what = `${name} of owner ${owner}${wanted.length === 0 ? '' : ` for ${wanted.join(' or ')}`}`;
   if (first === undefined) throw notFound(`lookup: region ${session.region} has no AMI ${what}`);

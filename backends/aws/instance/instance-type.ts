@@ -13,7 +13,11 @@ const KEEP_MS = 24 * 3_600_000;
 /** What EC2 says of instance types. */
 export interface InstanceTypes {
   /** Throws TerminalError(InvalidMachine) for a type that the region does not have; `field` says who asks for it. */
-  describe(ctx: Ctx, session: AWSSession, type: { readonly name: string; readonly field: string }): Promise<InstanceTypeInfo>;
+  describe(
+    ctx: Ctx,
+    session: AWSSession,
+    type: { readonly name: string; readonly field: string },
+  ): Promise<InstanceTypeInfo>;
 }
 
 /** Asks once a day for each account and type. */
@@ -35,7 +39,8 @@ async function ask(ctx: Ctx, session: AWSSession, name: string): Promise<Instanc
   try {
     return (await session.ec2(ctx, command)).InstanceTypes?.[0];
   } catch (error) {
-    if (isRefused(error, 'InvalidInstanceType', 'InvalidInstanceType.', 'InvalidParameterValue')) return undefined;
+    if (isRefused(error, 'InvalidInstanceType', 'InvalidInstanceType.', 'InvalidParameterValue'))
+      return undefined;
     throw error;
   }
 }

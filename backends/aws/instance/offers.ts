@@ -61,7 +61,10 @@ function placeOf({ id, availabilityZone }: Pick<Subnet, 'id' | 'availabilityZone
   return { subnetID: id, availabilityZone };
 }
 
-function settings(spec: AWSMachineSpec, offer: AWSOffer): Pick<Offer, 'instanceType' | 'market' | 'maxPrice'> {
+function settings(
+  spec: AWSMachineSpec,
+  offer: AWSOffer,
+): Pick<Offer, 'instanceType' | 'market' | 'maxPrice'> {
   const isSpot = offer.market === undefined ? spec.spot !== undefined : offer.market === 'Spot';
   return {
     instanceType: offer.instanceType ?? spec.instanceType,
@@ -73,7 +76,10 @@ function settings(spec: AWSMachineSpec, offer: AWSOffer): Pick<Offer, 'instanceT
 /** Private ones, or public ones for a machine with a public address; whatever there is where there are none of these. */
 function usable({ subnets, vpcID }: NetworkFacts, { publicIP = false }: AWSMachineSpec): readonly Subnet[] {
   if (subnets.length === 0)
-    throw new TerminalError(Reason.SubnetInvalid, `VPC ${vpcID} has no subnet for machines; add one to spec.aws.network of the TSCluster`);
+    throw new TerminalError(
+      Reason.SubnetInvalid,
+      `VPC ${vpcID} has no subnet for machines; add one to spec.aws.network of the TSCluster`,
+    );
   const fitting = subnets.filter(({ isPublic }) => isPublic === publicIP);
   return fitting.length > 0 ? fitting : subnets;
 }
@@ -86,7 +92,10 @@ function inZone(subnets: readonly Place[], zone: string | undefined, field: stri
   if (there.length > 0) return there;
   const zones = [...new Set(subnets.map(({ availabilityZone }) => availabilityZone))].sort().join(', ');
   const message = `${field}: the Machine asks for failure domain ${zone}, and there are subnets in ${zones} only`;
-  throw new TerminalError(Reason.SubnetInvalid, `${message}; add a subnet there, or ask for another failure domain`);
+  throw new TerminalError(
+    Reason.SubnetInvalid,
+    `${message}; add a subnet there, or ask for another failure domain`,
+  );
 }
 
 /** One subnet for each zone. Its zone and its subnet are the machine's own: the same every time. */

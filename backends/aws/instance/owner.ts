@@ -4,7 +4,7 @@ import { Reason } from '../../../api/conditions.ts';
 import { TerminalError } from '../../../runtime/errors.ts';
 import type { MachineFacts } from '../../backend.ts';
 import { CLUSTER_TAG, MACHINE_TAG, MACHINE_UID_TAG, TOKEN_TAG } from '../tags.ts';
-import { type InstanceRecord, isLiving } from './record.ts';
+import { type InstanceRecord, isEnding, isLiving } from './record.ts';
 import type { InstanceStore } from './store.ts';
 
 /**
@@ -21,7 +21,7 @@ export function checkOwner(
     const message =
       `Instance ${id} does not carry the tags ${CLUSTER_TAG} and ${MACHINE_TAG}, so it is not ours to change; ` +
       `put them back (${MACHINE_TAG}=${namespace}/${name}), or terminate the instance yourself`;
-    throw new TerminalError(Reason.ProviderIDInvalid, message);
+    throw new TerminalError('ProviderIDInvalid', message);
   }
   throw new TerminalError(
     Reason.DuplicateInstances,
@@ -30,7 +30,7 @@ export function checkOwner(
   );
 }
 
-/** Living instances that say they are this machine, by its token or its UID; looks only at what is known already. */
+/** Instances that say they are this machine, by its token or its UID, and are not terminated; looks only at what is known already. */
 export function instancesOf(store: InstanceStore, machine: MachineFacts): readonly InstanceRecord[] {
   const { intent, uid, namespace, name } = machine;
   const byToken = intent === undefined ? [] : store.byToken(intent.clientToken);
@@ -40,19 +40,15 @@ export function instancesOf(store: InstanceStore, machine: MachineFacts): readon
   return [...all.values()];
 }
 
-/** Throws TerminalError(DuplicateInstances), naming them, when more than one living instance says that it is this machine. */
-export function checkSingle(
-  store: InstanceStore,
-  machine: MachineFacts,
-  known?: InstanceRecord,
-): void {
-  const all = instancesOf(store, machine);
-  const records = known === undefined || all.some(({ id }) => id === known.id) || !isLiving(known) ? all : [known, ...all];
-  if (records.length < 2) return;
-  const ids = records.map(({ id }) => id).sort();
-  const right = known === undefined ? 'the one that shall stay' : `${known.id}, which this machine is`;
+/** Throws TerminalError(DuplicateInstances), naming them, when several instances that are to live say that they are this machine. */
+export function checkSingle(store: InstanceStore, machine: MachineFacts, known?: InstanceRecord): void {
+  const all = new Map(instancesOf(store, machine).map((record) => [record.id, record]));
+  if (known !== undefined) all.set(known.id, known);
+  const ids = [...all.values()].filter((record) => !isEnding(record)).map(({ id }) => id);
+  if (ids.length < 2) return;
+  const right = machine.providerID === undefined || known === undefined ? 'the right one' : known.id;
   const message =
-    `${ids.length} instances say that they are this machine: ${ids.join(', ')}. Nothing is done with any of them. Look at both, keep ${right}, ` +
+    `${ids.length} instances say that they are this machine: ${ids.sort().join(', ')}. Nothing is done with any of them: keep ${right}, ` +
     `and terminate the other or take its tags ${TOKEN_TAG} and ${MACHINE_UID_TAG} off`;
   throw new TerminalError(Reason.DuplicateInstances, message);
 }

@@ -17,6 +17,7 @@ interface Entry {
   record: InstanceRecord;
   /** When an answer last told of it. */
   seenMs: number;
+  isEndedByUs?: boolean;
 }
 
 /** Whether a look that did not show an instance proves that there is none. */
@@ -35,6 +36,10 @@ export interface InstanceStore {
   isFresh(id: string): boolean;
   /** An answer has told of it. */
   put(record: InstanceRecord): void;
+  /** We have asked EC2 to end it, and it has said in which state it is. */
+  ended(id: string, state: InstanceRecord['state']): void;
+  /** This process has ended it. */
+  isEndedByUs(id: string): boolean;
   /** A look by id has not shown it. Forgets it once that is proof. */
   missed(id: string): Missing;
   /** A complete list was this: what is not in it is to be looked at by id. */
@@ -52,75 +57,120 @@ export interface StoreOptions {
 
 /** An empty store. */
 export function createInstanceStore(options: StoreOptions): InstanceStore {
-  const { clock, windowMs } = options;
-  const entries = new Map<string, Entry>();
-  const indexes = [createIndex(TOKEN_TAG), createIndex(MACHINE_UID_TAG)] as const;
+  return new Store(options);
+}
+
+class Store implements InstanceStore {
+  readonly #options: StoreOptions;
+  readonly #entries = new Map<string, Entry>();
+  readonly #tokens = createIndex(TOKEN_TAG);
+  readonly #uids = createIndex(MACHINE_UID_TAG);
   /** Ids that were asked for and never seen: since when. */
-  const askedMs = new Map<string, number>();
-  const doubtful = new Set<string>();
-  const now = () => clock.now().getTime();
-  const recordsOf = (ids: Iterable<string>) =>
-    [...ids].flatMap((id) => entries.get(id)?.record ?? []).sort((a, b) => (a.id < b.id ? -1 : 1));
+  readonly #askedMs = new Map<string, number>();
+  /** Ids that the last list did not show. */
+  readonly #doubtful = new Set<string>();
 
-  const forget = (id: string) => {
-    const record = entries.get(id)?.record;
-    entries.delete(id);
-    doubtful.delete(id);
-    if (record !== undefined) indexes.forEach((index) => index.remove(record));
-  };
+  constructor(options: StoreOptions) {
+    this.#options = options;
+  }
 
-  return {
-    byID: (id) => entries.get(id)?.record,
-    byToken: (token) => recordsOf(indexes[0].ids(token)),
-    byUID: (uid) => recordsOf(indexes[1].ids(uid)),
-    all: () => recordsOf(entries.keys()).filter(({ tags }) => tags[CLUSTER_TAG] !== undefined),
+  byID(id: string): InstanceRecord | undefined {
+    return this.#entries.get(id)?.record;
+  }
 
-    isFresh(id) {
-      const entry = entries.get(id);
-      if (entry === undefined) return false;
-      if (!isLiving(entry.record)) return true;
-      const age = now() - entry.seenMs;
-      return age >= 0 && age <= (isInMotion(entry.record) ? FRESH_MOVING_MS : FRESH_RESTING_MS);
-    },
+  byToken(token: string): readonly InstanceRecord[] {
+    return this.#recordsOf(this.#tokens.ids(token));
+  }
 
-    put(told) {
-      const known = entries.get(told.id)?.record;
-      const record = known === undefined ? told : newest(known, told);
-      askedMs.delete(told.id);
-      doubtful.delete(told.id);
-      if (known !== undefined) indexes.forEach((index) => index.remove(known));
-      indexes.forEach((index) => index.add(record));
-      entries.set(told.id, { record, seenMs: now() });
-      if (known === undefined || JSON.stringify(known) !== JSON.stringify(record)) options.changed(record);
-    },
+  byUID(uid: string): readonly InstanceRecord[] {
+    return this.#recordsOf(this.#uids.ids(uid));
+  }
 
-    missed(id) {
-      const entry = entries.get(id);
-      // What we have seen terminated is proof enough, however soon EC2 forgets it.
-      if (entry !== undefined && !isLiving(entry.record)) return 'gone';
-      const sinceMs = entry?.seenMs ?? askedMs.get(id) ?? now();
-      if (entry === undefined) askedMs.set(id, sinceMs);
-      // A clock that was set back makes the wait longer, never shorter.
-      if (now() - sinceMs < windowMs) return 'unproven';
-      if (entry !== undefined) options.changed(entry.record);
-      forget(id);
-      return 'gone';
-    },
+  all(): readonly InstanceRecord[] {
+    return this.#recordsOf(this.#entries.keys()).filter(({ tags }) => tags[CLUSTER_TAG] !== undefined);
+  }
 
-    swept(ids) {
-      for (const [id, { record, seenMs }] of entries) {
-        if (ids.has(id)) continue;
-        if (isLiving(record)) doubtful.add(id);
-        else if (now() - seenMs > FORGET_TERMINATED_MS) forget(id);
-      }
-      for (const [id, sinceMs] of askedMs) if (now() - sinceMs > FORGET_TERMINATED_MS) askedMs.delete(id);
-    },
+  isFresh(id: string): boolean {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return false;
+    if (!isLiving(entry.record)) return true;
+    const age = this.#now() - entry.seenMs;
+    return age >= 0 && age <= (isInMotion(entry.record) ? FRESH_MOVING_MS : FRESH_RESTING_MS);
+  }
 
-    toWatch() {
-      const moving = [...entries.values()].filter(({ record }) => isInMotion(record));
-      return [...new Set([...moving.map(({ record }) => record.id), ...doubtful])];
-    },
-  };
+  put(told: InstanceRecord): void {
+    const known = this.#entries.get(told.id);
+    const record = known === undefined ? told : newest(known.record, told);
+    this.#forgetDoubt(told.id);
+    this.#unindex(known?.record);
+    for (const index of [this.#tokens, this.#uids]) index.add(record);
+    this.#entries.set(told.id, { ...known, record, seenMs: this.#now() });
+    if (JSON.stringify(known?.record) !== JSON.stringify(record)) this.#options.changed(record);
+  }
+
+  ended(id: string, state: InstanceRecord['state']): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    entry.isEndedByUs = true;
+    this.put({ ...entry.record, state });
+  }
+
+  isEndedByUs(id: string): boolean {
+    return this.#entries.get(id)?.isEndedByUs ?? false;
+  }
+
+  missed(id: string): Missing {
+    const entry = this.#entries.get(id);
+    // What we have seen terminated is proof enough, however soon EC2 forgets it.
+    if (entry !== undefined && !isLiving(entry.record)) return 'gone';
+    const sinceMs = entry?.seenMs ?? this.#askedMs.get(id) ?? this.#now();
+    if (entry === undefined) this.#askedMs.set(id, sinceMs);
+    // A clock that was set back makes the wait longer, never shorter.
+    if (this.#now() - sinceMs < this.#options.windowMs) return 'unproven';
+    if (entry !== undefined) this.#options.changed(entry.record);
+    this.#forget(id);
+    return 'gone';
+  }
+
+  swept(ids: ReadonlySet<string>): void {
+    for (const [id, { record, seenMs }] of this.#entries) {
+      if (ids.has(id)) continue;
+      if (isLiving(record)) this.#doubtful.add(id);
+      else if (this.#now() - seenMs > FORGET_TERMINATED_MS) this.#forget(id);
+    }
+    for (const [id, sinceMs] of this.#askedMs)
+      if (this.#now() - sinceMs > FORGET_TERMINATED_MS) this.#askedMs.delete(id);
+  }
+
+  toWatch(): readonly string[] {
+    const moving = [...this.#entries.values()].filter(({ record }) => isInMotion(record));
+    return [...new Set([...moving.map(({ record }) => record.id), ...this.#doubtful])];
+  }
+
+  #now(): number {
+    return this.#options.clock.now().getTime();
+  }
+
+  #recordsOf(ids: Iterable<string>): InstanceRecord[] {
+    return [...ids]
+      .flatMap((id) => this.#entries.get(id)?.record ?? [])
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  #forgetDoubt(id: string): void {
+    this.#askedMs.delete(id);
+    this.#doubtful.delete(id);
+  }
+
+  #unindex(record: InstanceRecord | undefined): void {
+    if (record !== undefined) for (const index of [this.#tokens, this.#uids]) index.remove(record);
+  }
+
+  #forget(id: string): void {
+    this.#unindex(this.#entries.get(id)?.record);
+    this.#entries.delete(id);
+    this.#doubtful.delete(id);
+  }
 }
 
 /**

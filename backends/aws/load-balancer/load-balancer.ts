@@ -54,8 +54,9 @@ export function createAWSLoadBalancer(given: LoadBalancerDeps): ClusterLoadBalan
   return {
     ensureLoadBalancer: (ctx, cluster) => ensure(ctx, cluster, deps),
     removeLoadBalancer: (ctx, cluster) => remove(ctx, cluster, deps),
-    register: targets.register,
-    deregister: targets.deregister,
+    register: (ctx, session, cluster, instanceID) => targets.register(ctx, session, cluster, instanceID),
+    deregister: (ctx, session, infrastructureID, instanceID) =>
+      targets.deregister(ctx, session, infrastructureID, instanceID),
   };
 }
 

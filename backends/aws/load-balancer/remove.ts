@@ -5,7 +5,9 @@ import {
   DeleteLoadBalancerCommand,
   DeleteTargetGroupCommand,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
+import { Reason } from '../../../api/conditions.ts';
 import type { Ctx } from '../../../runtime/context.ts';
+import { TerminalError } from '../../../runtime/errors.ts';
 import type { Destroyed } from '../../backend.ts';
 import { findBalancer, findGroup, type Group, isOurs, listenersOf, type Pairs, tagsBy } from './look.ts';
 import { refusedWith, type Scope } from './scope.ts';
@@ -27,7 +29,7 @@ export async function removeParts(ctx: Ctx, scope: Scope): Promise<Destroyed> {
   const isOwn = (arn: string | undefined) => isOurs(tags.get(arn ?? ''), cluster.infrastructureID);
   const left: string[] = [];
   if (balancer !== undefined && isOwn(balancer.LoadBalancerArn)) {
-    await tolerant(deleteBalancer(ctx, scope, balancer.LoadBalancerArn), 'LoadBalancerNotFound');
+    await removeBalancer(ctx, scope, balancer.LoadBalancerArn);
     left.push(`load balancer ${name}`);
   }
   const ownGroup = isOwn(group?.TargetGroupArn) ? group : undefined;
@@ -39,8 +41,15 @@ export async function removeParts(ctx: Ctx, scope: Scope): Promise<Destroyed> {
   return { state: 'inProgress', message: `Deleting ${left.join(', ')}`, pollMs: POLL_MS };
 }
 
-async function deleteBalancer(ctx: Ctx, { session }: Scope, arn: string): Promise<unknown> {
-  return session.elb(ctx, new DeleteLoadBalancerCommand({ LoadBalancerArn: arn }));
+async function removeBalancer(ctx: Ctx, { session, name }: Scope, arn: string): Promise<void> {
+  try {
+    const command = new DeleteLoadBalancerCommand({ LoadBalancerArn: arn });
+    await tolerant(session.elb(ctx, command), 'LoadBalancerNotFound');
+  } catch (error) {
+    if (!refusedWith(error, 'OperationNotPermitted')) throw error;
+    const message = `Load balancer ${name} is protected from deletion: switch its deletion protection off`;
+    throw new TerminalError(Reason.LoadBalancerInvalid, message, { cause: error });
+  }
 }
 
 /**

@@ -10,12 +10,15 @@ interface Made {
   readonly kind: Kind;
   readonly part: Part;
   readonly atMs: number;
+  /** A look has shown it. */
+  isShown: boolean;
 }
 
 /** Of one cluster. It can be lost: then a second one may be made of what has no token, which is seen later and settled. */
 export interface NetworkMemory {
   /** AWS has answered that it made this. */
   remember<K extends Kind>(kind: K, part: Parts[K]): void;
+  /** AWS has answered that it deleted this. */
   forget(id: string): void;
   /** What was looked at, and what was made since a window ago and is not yet shown. */
   complete(seen: PartsByKind): PartsByKind;
@@ -26,7 +29,7 @@ export interface NetworkMemory {
   trust(what: string): void;
   /** `clear`: never doubted; `open`: within the window; `over`: what is not seen by now was not made. */
   doubtOf(what: string): 'clear' | 'open' | 'over';
-  /** A look of now shows everything that was ever made, also by a process before this one. */
+  /** A look of now shows everything that is there, also what a process before this one made. */
   isSettled(): boolean;
 }
 
@@ -36,38 +39,37 @@ export function createNetworkMemory(clock: Clock): NetworkMemory {
   const doubts = new Map<string, number>();
   const now = () => clock.now().getTime();
   const isOver = (sinceMs: number) => hasPassed(clock, sinceMs, CONSISTENCY_WINDOW_MS);
-  let lastAttemptMs = now();
+  const bornMs = now();
   return {
-    remember(kind, part) {
-      lastAttemptMs = now();
-      made.set(part.id, { kind, part, atMs: lastAttemptMs });
-    },
+    remember: (kind, part) => void made.set(part.id, { kind, part, atMs: now(), isShown: false }),
     forget: (id) => void made.delete(id),
     complete(seen) {
       for (const [id, { atMs }] of made) if (isOver(atMs)) made.delete(id);
       const all: PartsByKind = { ...seen };
-      for (const kind of Object.keys(seen) as Kind[]) complement(all, kind, made.values());
+      for (const kind of Object.keys(seen) as Kind[]) complement(all, kind, [...made.values()]);
       return all;
     },
     hasFresh: () => [...made.values()].some(({ atMs }) => !isOver(atMs)),
-    doubt(what) {
-      lastAttemptMs = now();
-      doubts.set(what, lastAttemptMs);
-    },
+    doubt: (what) => void doubts.set(what, now()),
     trust: (what) => void doubts.delete(what),
     doubtOf(what) {
       const sinceMs = doubts.get(what);
       if (sinceMs === undefined) return 'clear';
       return isOver(sinceMs) ? 'over' : 'open';
     },
-    isSettled: () => isOver(lastAttemptMs),
+    isSettled: () =>
+      isOver(bornMs) &&
+      [...doubts.values()].every(isOver) &&
+      [...made.values()].every(({ isShown, atMs }) => isShown || isOver(atMs)),
   };
 }
 
-function complement<K extends Kind>(all: PartsByKind, kind: K, made: Iterable<Made>): void {
+function complement<K extends Kind>(all: PartsByKind, kind: K, made: readonly Made[]): void {
   const parts: Parts[K][] = all[kind];
   const ids = new Set(parts.map(({ id }) => id));
-  const hidden = [...made].filter((one) => one.kind === kind && !ids.has(one.part.id));
+  const own = made.filter((one) => one.kind === kind);
+  for (const one of own) one.isShown ||= ids.has(one.part.id);
+  const hidden = own.filter(({ part }) => !ids.has(part.id));
   // `remember` took both together, so the kind says the type.
   all[kind] = [...parts, ...hidden.map(({ part }) => part as Parts[K])] as PartsByKind[K];
 }

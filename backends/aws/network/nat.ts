@@ -6,7 +6,6 @@ import {
   DeleteNatGatewayCommand,
   ReleaseAddressCommand,
 } from '@aws-sdk/client-ec2';
-import { isRefused } from '../session/session.ts';
 import { together } from './observation.ts';
 import {
   type Address,
@@ -16,7 +15,7 @@ import {
   toAddress,
   toNATGateway,
 } from './parts.ts';
-import { make, type Run, type Slot, tagSpecification } from './run.ts';
+import { isUnknown, make, type Run, type Slot, tagSpecification } from './run.ts';
 import { tokenOf } from './routes.ts';
 
 const ROLE = 'nat';
@@ -40,7 +39,7 @@ async function replace(
   const failed = dead.find(({ state }) => state === 'failed');
   if (failed !== undefined) {
     run.waits.add(`the NAT gateway ${failed.id} failed (${failed.failure}) and is made anew`);
-    await deleteGateway(run, failed);
+    await unlessGone(() => deleteGateway(run, failed));
     return undefined;
   }
   const address = await ensureAddress(run, subnet.availabilityZone);
@@ -88,27 +87,28 @@ export async function removeSurplusGateways(run: Run, zones: readonly string[]):
   );
   if (surplus.length > 0) run.waits.add('waiting for NAT gateways that are not needed any more to go');
   await together([
-    ...unused.map((gateway) => deleteGateway(run, gateway)),
-    ...free.map((address) => releaseAddress(run, address)),
+    ...unused.map((gateway) => unlessGone(() => deleteGateway(run, gateway))),
+    ...free.map((address) => unlessGone(() => releaseAddress(run, address))),
   ]);
 }
 
-/** Starts its end; one that is gone is no error. */
-export async function deleteGateway({ ctx, session, memory }: Run, { id }: NATGateway): Promise<void> {
+/** What is gone already is no error. */
+async function unlessGone(send: () => Promise<void>): Promise<void> {
   try {
-    await session.ec2(ctx, new DeleteNatGatewayCommand({ NatGatewayId: id }));
+    await send();
   } catch (error) {
-    if (!isRefused(error, 'NatGatewayNotFound', 'InvalidNatGatewayID.')) throw error;
+    if (!isUnknown(error)) throw error;
   }
+}
+
+/** Starts its end. */
+export async function deleteGateway({ ctx, session, memory }: Run, { id }: NATGateway): Promise<void> {
+  await session.ec2(ctx, new DeleteNatGatewayCommand({ NatGatewayId: id }));
   memory.forget(id);
 }
 
 /** Gives an address back that nothing uses. */
 export async function releaseAddress({ ctx, session, memory }: Run, { id }: Address): Promise<void> {
-  try {
-    await session.ec2(ctx, new ReleaseAddressCommand({ AllocationId: id }));
-  } catch (error) {
-    if (!isRefused(error, 'InvalidAllocationID.', 'InvalidAddressID.', 'InvalidAddress.')) throw error;
-  }
+  await session.ec2(ctx, new ReleaseAddressCommand({ AllocationId: id }));
   memory.forget(id);
 }

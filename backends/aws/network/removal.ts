@@ -108,14 +108,14 @@ async function removeOne<P extends Part>(
 ): Promise<void> {
   try {
     await remove(part);
+    memory.forget(part.id);
   } catch (error) {
     if (isRefused(error, 'DependencyViolation', 'InvalidIPAddress.InUse', 'ResourceInUse')) {
       blocked.push(part.id);
       return;
     }
-    if (!isUnknown(error)) throw error; // Deleted before; a look is not always of now.
+    if (!isUnknown(error)) throw error; // Deleted before, or not yet known there; a later look tells.
   }
-  memory.forget(part.id);
 }
 
 async function waitForOthers(run: Run, blocked: readonly string[]): Promise<Destroyed> {

@@ -88,13 +88,12 @@ function nodeRules({ network, groups }: RuleInput): Permission[] {
   ];
 }
 
+const EVERYTHING: readonly AWSIngressRule[] = [{ description: 'everything among machines', protocol: 'all' }];
+
 /** Without rules for the network plugin machines say to each other what they like. */
 function amongMachines({ network, groups }: RuleInput): Permission[] {
   const machines = machinesOf(groups);
-  const rules = network.ingressRules ?? [
-    { description: 'everything among machines', protocol: 'all' } as const,
-  ];
-  return rules.flatMap((rule) => {
+  return (network.ingressRules ?? EVERYTHING).flatMap((rule) => {
     const peers = rule.cidrBlocks === undefined ? machines : blockPeers(rule.cidrBlocks);
     return permissions(
       { protocol: PROTOCOLS[rule.protocol], ...portsOf(rule), description: rule.description },

@@ -14,8 +14,8 @@ type DoublingKind = 'vpcs' | 'internetGateways' | 'addresses';
 
 interface Doubling<P extends Part> {
   readonly kind: DoublingKind;
-  isUsed(part: P): boolean;
-  remove(part: P): Promise<unknown>;
+  readonly isUsed: (part: P) => boolean;
+  readonly remove: (part: P) => Promise<unknown>;
 }
 
 /**
@@ -68,10 +68,10 @@ async function remove<P extends Part>(run: Run, part: P, { kind, remove }: Doubl
   run.waits.add(`a second ${nameOf({ ...part, kind })} was found, ${part.id}, and is being deleted`);
   try {
     await remove(part);
+    run.memory.forget(part.id);
   } catch (error) {
     if (!isUnknown(error) && !isRefused(error, 'DependencyViolation')) throw error;
   }
-  run.memory.forget(part.id);
 }
 
 function severalAreUsed(parts: readonly Part[], kind: DoublingKind): TerminalError {

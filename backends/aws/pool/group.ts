@@ -54,17 +54,13 @@ export function creation(wanted: WantedGroup): CreateAutoScalingGroupType {
   };
 }
 
-/** The request that changes what differs; `undefined` when nothing does. The size is only said where it changes: others count on it, too. */
+/** The request that changes what differs; `undefined` when nothing does. Of the size only what changes is said: others may write the rest. */
 export function update(wanted: WantedGroup, group: AutoScalingGroup): UpdateAutoScalingGroupType | undefined {
-  const size = sizeOf(wanted, group);
-  const isSameSize =
-    size.MinSize === group.MinSize &&
-    size.MaxSize === group.MaxSize &&
-    size.DesiredCapacity === group.DesiredCapacity;
+  const size = Object.entries(sizeOf(wanted, group)) as [keyof Size, number][];
   const isProtected = !wanted.pool.isSizedElsewhere;
   const subnets = wanted.subnetIDs.join(',');
   const change: Partial<UpdateAutoScalingGroupType> = {
-    ...(!isSameSize && size),
+    ...Object.fromEntries(size.filter(([key, value]) => group[key] !== value)),
     ...(!isSameTemplate(wanted, group) && templateOf(wanted)),
     ...(subnets !== subnetsOf(group) && { VPCZoneIdentifier: subnets }),
     ...(isProtected !== group.NewInstancesProtectedFromScaleIn && {
@@ -77,7 +73,9 @@ export function update(wanted: WantedGroup, group: AutoScalingGroup): UpdateAuto
   return { AutoScalingGroupName: wanted.pool.infrastructureID, ...policy, ...change };
 }
 
-function templateOf(wanted: WantedGroup): Pick<CreateAutoScalingGroupType, 'LaunchTemplate' | 'MixedInstancesPolicy'> {
+function templateOf(
+  wanted: WantedGroup,
+): Pick<CreateAutoScalingGroupType, 'LaunchTemplate' | 'MixedInstancesPolicy'> {
   const { template } = wanted;
   const specification = { LaunchTemplateId: template.id, Version: template.version };
   const policy = policyOf(wanted.spec);
@@ -96,7 +94,8 @@ function policyOf(spec: AWSMachinePoolSpec): MixedInstancesPolicy | undefined {
       // The types are listed best first.
       OnDemandAllocationStrategy: 'prioritized',
       OnDemandBaseCapacity: mixed.onDemandBaseCapacity ?? 0,
-      OnDemandPercentageAboveBaseCapacity: mixed.onDemandPercentageAboveBase ?? (spot === undefined ? 100 : 0),
+      OnDemandPercentageAboveBaseCapacity:
+        mixed.onDemandPercentageAboveBase ?? (spot === undefined ? 100 : 0),
       SpotAllocationStrategy: mixed.spotAllocationStrategy ?? 'price-capacity-optimized',
       ...(spot?.maxPrice !== undefined && { SpotMaxPrice: spot.maxPrice }),
     },
@@ -122,7 +121,9 @@ function isSamePolicy(wanted: MixedInstancesPolicy, present: MixedInstancesPolic
   return (
     types(wanted) === types(present) &&
     (rules['SpotMaxPrice'] ?? '') === (wanted.InstancesDistribution?.SpotMaxPrice ?? '') &&
-    Object.entries(wanted.InstancesDistribution ?? {}).every(([key, value]) => String(rules[key]) === String(value))
+    Object.entries(wanted.InstancesDistribution ?? {}).every(
+      ([key, value]) => String(rules[key]) === String(value),
+    )
   );
 }
 
@@ -164,9 +165,10 @@ export function protectionToSet(isProtected: boolean, { Instances = [] }: AutoSc
 }
 
 /** What the life cycle of an instance in its group means for us; `undefined` when it is no part of it any more. */
-export function stateOf({ LifecycleState = '' }: Instance): 'starting' | 'running' | 'leaving' | undefined {
-  if (/^(Terminating|Detaching)/.test(LifecycleState)) return 'leaving';
+export function stateOf(instance: Instance): 'starting' | 'running' | 'leaving' | undefined {
+  const state: string = instance.LifecycleState ?? '';
+  if (/^(Terminating|Detaching)/.test(state)) return 'leaving';
   // What waits in a warm pool is no machine yet.
-  if (/^(Terminated|Detached|Warmed)/.test(LifecycleState)) return undefined;
-  return LifecycleState.startsWith('Pending') ? 'starting' : 'running';
+  if (/^(Terminated|Detached|Warmed)/.test(state)) return undefined;
+  return state.startsWith('Pending') ? 'starting' : 'running';
 }

@@ -4,12 +4,13 @@ import { createHash } from 'node:crypto';
 import type { LaunchTemplateTagSpecificationRequest, RequestLaunchTemplateData } from '@aws-sdk/client-ec2';
 import type { AWSMachinePoolSpec } from '../../../api/aws/machine-pool.ts';
 import type { BootstrapData } from '../../backend.ts';
+import type { ResolvedImage } from '../instance/image.ts';
 import { tagList } from '../tags.ts';
 import { materialOf, userDataOf } from './bootstrap.ts';
 
 /** What was looked up for a pool. */
 export interface PoolPlace {
-  readonly image: { readonly id: string; readonly rootDeviceName: string };
+  readonly image: Pick<ResolvedImage, 'id' | 'rootDevice'>;
   /** Sorted. */
   readonly subnetIDs: readonly string[];
   /** Of the role first, then the pool's own. */
@@ -76,7 +77,8 @@ function volumes(
   { rootVolume, volumes = [] }: AWSMachinePoolSpec,
   { image }: PoolPlace,
 ): NonNullable<RequestLaunchTemplateData['BlockDeviceMappings']> {
-  const all = [{ ...rootVolume, deviceName: image.rootDeviceName }, ...volumes];
+  const root = image.rootDevice === '' ? [] : [{ ...rootVolume, deviceName: image.rootDevice }];
+  const all = [...root, ...volumes];
   return all.map((volume) => ({
     DeviceName: volume.deviceName,
     Ebs: {

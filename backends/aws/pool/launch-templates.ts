@@ -100,17 +100,18 @@ export function createLaunchTemplates({ clock }: { readonly clock: Clock }): Lau
       }
     },
     async materials(ctx, session, owner, versions) {
-      let known = await look(ctx, session, owner);
-      if (known !== undefined && versions.some((one) => !isKnown(known, one))) {
-        memory.delete(keyOf(session, owner.name));
-        known = await look(ctx, session, owner);
-        for (const one of versions) if (known?.versions.has(one) === false) known.missing.add(one);
-      }
-      return new Map([...(known?.versions ?? [])].map(([number, { material }]) => [number, material]));
+      const known = await look(ctx, session, owner);
+      if (known === undefined) return new Map();
+      const unknown = versions.filter((one) => !known.versions.has(one) && !known.missing.has(one));
+      if (unknown.length === 0) return materialsOf(known);
+      memory.delete(keyOf(session, owner.name));
+      const again = await look(ctx, session, owner);
+      unknown.filter((one) => again?.versions.has(one) === false).forEach((one) => again?.missing.add(one));
+      return again === undefined ? new Map() : materialsOf(again);
     },
     async prune(ctx, session, owner, inUse) {
-      const known = memory.get(keyOf(session, owner.name));
-      if (known !== undefined) await deleteVersions(ctx, session, known, inUse);
+      const kept = memory.get(keyOf(session, owner.name));
+      if (kept !== undefined) await deleteVersions(ctx, session, kept, inUse);
     },
     async remove(ctx, session, owner) {
       memory.delete(keyOf(session, owner.name));
@@ -125,8 +126,8 @@ export function createLaunchTemplates({ clock }: { readonly clock: Clock }): Lau
   };
 }
 
-function isKnown({ versions, missing }: Known, version: string): boolean {
-  return versions.has(version) || missing.has(version);
+function materialsOf({ versions }: Known): ReadonlyMap<string, string> {
+  return new Map([...versions].map(([number, { material }]) => [number, material]));
 }
 
 /** Refuses one that was made for another pool: its name is in the spec, and specs are copied. */
@@ -136,7 +137,10 @@ async function findTemplate(
   { name, pool }: TemplateOwner,
 ): Promise<LaunchTemplate | undefined> {
   const template = await unlessNotFound(async () => {
-    const answer = await session.ec2(ctx, new DescribeLaunchTemplatesCommand({ LaunchTemplateNames: [name] }));
+    const answer = await session.ec2(
+      ctx,
+      new DescribeLaunchTemplatesCommand({ LaunchTemplateNames: [name] }),
+    );
     return answer.LaunchTemplates?.[0];
   });
   if (template === undefined || tagValue(template.Tags, POOL_TAG) === pool) return template;
@@ -248,10 +252,7 @@ async function deleteVersions(
   if (unused.length === 0) return;
   const Versions = unused.slice(0, DELETED_AT_ONCE);
   try {
-    await session.ec2(
-      ctx,
-      new DeleteLaunchTemplateVersionsCommand({ LaunchTemplateId: known.id, Versions }),
-    );
+    await session.ec2(ctx, new DeleteLaunchTemplateVersionsCommand({ LaunchTemplateId: known.id, Versions }));
     for (const one of Versions) known.versions.delete(one);
   } catch (error) {
     // They cost nothing and go with the template: no reason to keep the pool from what it has to do.

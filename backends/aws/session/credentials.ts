@@ -3,135 +3,142 @@
 import type { AwsCredentialIdentity } from '@smithy/types';
 import { type Clock, hasPassed } from '../../../runtime/clock.ts';
 import type { Ctx } from '../../../runtime/context.ts';
-import { errorMessage, TransientError } from '../../../runtime/errors.ts';
+import { TransientError } from '../../../runtime/errors.ts';
+import { SharedWork } from './shared-work.ts';
 
-/** Credentials, and how long they last from now; absent: until they are refused. */
+/** Credentials, and how long they last from now on; absent: until they are refused. */
 export interface Lease {
   readonly identity: AwsCredentialIdentity;
   readonly lifeMs?: number;
 }
 
-/** Obtains credentials. `refresh`: what the source itself keeps is not good enough. */
+/** Obtains credentials. `refresh`: what the source has kept itself is not good enough. */
 export type CredentialsSource = (ctx: Ctx, refresh: boolean) => Promise<Lease>;
 
-/** What {@link Credentials.refused} answers: others were obtained meanwhile or shall be, or fresh ones were refused too. */
-export type Verdict = 'renewed' | 'final';
+/** What AWS' refusal of credentials means: others were or will be obtained, or these are fresh ones already. */
+export type Refused = 'renewed' | 'final';
 
-/** Credentials that renew themselves. Nothing of them is ever logged. */
+/** What a call does with credentials. Nothing of them is ever logged. */
 export interface Credentials {
-  /** Those to use now, and a number that says which. */
-  get(ctx: Ctx): Promise<{ readonly identity: AwsCredentialIdentity; readonly generation: number }>;
+  /** Sees to it that there are some that last, and says which. */
+  get(ctx: Ctx): Promise<{ readonly generation: number }>;
   /** The last ones, for a request that is being signed. */
   current(): AwsCredentialIdentity;
   accepted(generation: number): void;
-  refused(generation: number): Verdict;
+  refused(generation: number): Refused;
 }
 
 const RENEW_BEFORE_MS = 5 * 60_000;
-/** While credentials are refused, others are obtained no more often than this; and when they cannot be renewed in time, tried again. */
+/** While credentials are refused, others are obtained no more often than this; and so is a renewal tried again that has failed. */
 const RETRY_MS = 60_000;
 const OBTAIN_TIMEOUT_MS = 30_000;
 
-interface Held {
-  readonly identity: AwsCredentialIdentity;
+interface Held extends Lease {
   readonly generation: number;
-  /** In our own clock: AWS' may differ. */
+  /** By our own clock: AWS' may differ. */
   readonly obtainedMs: number;
   readonly lifeMs: number;
 }
 
-/** Nothing is obtained before the first `get`. */
-export function createCredentials(clock: Clock, source: CredentialsSource): Credentials {
-  let held: Held | undefined;
-  let pending: Promise<Held> | undefined;
-  let generation = 0;
-  let refresh = false;
-  /** Renewed because they were refused, and not accepted since. */
-  let suspect = false;
-  let renewedMs: number | undefined;
-  let failedMs: number | undefined;
+/** Credentials that are renewed five minutes before they end, by one call for all who wait, and when AWS refuses them. */
+export class RenewedCredentials implements Credentials {
+  readonly #clock: Clock;
+  readonly #source: CredentialsSource;
+  readonly #obtaining: SharedWork<Held>;
+  #held: Held | undefined;
+  #generation = 0;
+  /** Obtained because others were refused, and not accepted since. */
+  #suspect = false;
+  #droppedMs: number | undefined;
+  #failedMs: number | undefined;
 
-  return {
-    async get(ctx) {
-      if (held !== undefined && !isDue(held)) return held;
-      pending ??= obtain(ctx);
-      try {
-        return await untilAborted(ctx, pending);
-      } catch (error) {
-        // It is renewed in good time: what is there still lasts for a while.
-        if (held === undefined || hasPassed(clock, held.obtainedMs, held.lifeMs)) throw error;
-        return held;
-      }
-    },
-    current() {
-      if (held === undefined)
-        throw new TransientError('credentials are being renewed', { retryAfterMs: 1_000 });
-      return held.identity;
-    },
-    accepted(of) {
-      if (of === generation) suspect = false;
-    },
-    refused(of) {
-      if (of !== generation) return 'renewed';
-      const final = suspect;
-      if (!final || renewedMs === undefined || hasPassed(clock, renewedMs, RETRY_MS)) drop();
-      return final ? 'final' : 'renewed';
-    },
-  };
-
-  function drop(): void {
-    held = undefined;
-    refresh = true;
-    suspect = true;
-    generation += 1;
-    renewedMs = clock.now().getTime();
+  /** Nothing is obtained before the first `get`. */
+  constructor(clock: Clock, source: CredentialsSource) {
+    this.#clock = clock;
+    this.#source = source;
+    const what = 'the credentials for AWS';
+    this.#obtaining = new SharedWork({ clock, what, timeoutMs: OBTAIN_TIMEOUT_MS });
   }
 
-  function isDue({ obtainedMs, lifeMs }: Held): boolean {
-    // Of short lives half is used, so that they are not renewed with each call.
-    if (!hasPassed(clock, obtainedMs, lifeMs - Math.min(RENEW_BEFORE_MS, lifeMs / 2))) return false;
+  async get(ctx: Ctx): Promise<{ readonly generation: number }> {
+    const held = this.#held;
+    if (held !== undefined && !this.#isDue(held)) return held;
+    try {
+      return await this.#obtaining.join(ctx, (own) => this.#obtain(own));
+    } catch (error) {
+      // It is renewed in good time: what there is still lasts for a while.
+      if (held === undefined || this.#held !== held || this.#hasEnded(held)) throw error;
+      return held;
+    }
+  }
+
+  current(): AwsCredentialIdentity {
+    if (this.#held === undefined) throw renewing();
+    return this.#held.identity;
+  }
+
+  accepted(generation: number): void {
+    if (generation === this.#generation) this.#suspect = false;
+  }
+
+  refused(generation: number): Refused {
+    if (generation !== this.#generation) return 'renewed';
+    const final = this.#suspect;
+    if (!final || this.#droppedMs === undefined || hasPassed(this.#clock, this.#droppedMs, RETRY_MS))
+      this.#drop();
+    return final ? 'final' : 'renewed';
+  }
+
+  #drop(): void {
+    this.#held = undefined;
+    this.#suspect = true;
+    this.#generation += 1;
+    this.#droppedMs = this.#nowMs();
+  }
+
+  async #obtain(ctx: Ctx): Promise<Held> {
+    const generation = this.#generation;
+    try {
+      const { identity, lifeMs = Infinity } = await this.#source(ctx, this.#suspect);
+      // Refused while they were on the way.
+      if (generation !== this.#generation) throw renewing();
+      this.#failedMs = undefined;
+      this.#held = { identity, generation, obtainedMs: this.#nowMs(), lifeMs };
+      return this.#held;
+    } catch (error) {
+      this.#failedMs = this.#nowMs();
+      throw error;
+    }
+  }
+
+  #isDue(held: Held): boolean {
+    // Of a short life half is used, so that not every call renews.
+    const { obtainedMs, lifeMs } = held;
+    if (!hasPassed(this.#clock, obtainedMs, lifeMs - Math.min(RENEW_BEFORE_MS, lifeMs / 2))) return false;
     return (
-      failedMs === undefined || hasPassed(clock, failedMs, RETRY_MS) || hasPassed(clock, obtainedMs, lifeMs)
+      this.#failedMs === undefined || hasPassed(this.#clock, this.#failedMs, RETRY_MS) || this.#hasEnded(held)
     );
   }
 
-  /** Whoever is first pays for all, and its end must not be that of the others: it has a signal of its own. */
-  async function obtain(ctx: Ctx): Promise<Held> {
-    const abort = new AbortController();
-    const late = new TransientError(`no credentials within ${OBTAIN_TIMEOUT_MS / 1_000} s`);
-    const cancel = clock.schedule(() => abort.abort(late), OBTAIN_TIMEOUT_MS);
-    const obtaining = generation;
-    try {
-      const lease = await source({ ...ctx, signal: abort.signal }, refresh);
-      // Refused while they were on the way: those are the ones that were refused, or as good as they.
-      if (obtaining !== generation)
-        throw new TransientError('credentials are being renewed', { retryAfterMs: 1_000 });
-      const obtainedMs = clock.now().getTime();
-      failedMs = undefined;
-      refresh = false;
-      held = {
-        identity: lease.identity,
-        generation: obtaining,
-        obtainedMs,
-        lifeMs: lease.lifeMs ?? Infinity,
-      };
-      return held;
-    } catch (error) {
-      failedMs = clock.now().getTime();
-      throw error;
-    } finally {
-      cancel();
-      pending = undefined;
-    }
+  #hasEnded({ obtainedMs, lifeMs }: Held): boolean {
+    return hasPassed(this.#clock, obtainedMs, lifeMs);
+  }
+
+  #nowMs(): number {
+    return this.#clock.now().getTime();
   }
 }
 
-/** What `promise` says, or the end of `ctx`, whichever is first. */
-export function untilAborted<T>(ctx: Ctx, promise: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const ended = (): void => reject(new TransientError(errorMessage(ctx.signal.reason)));
-    if (ctx.signal.aborted) return ended();
-    ctx.signal.addEventListener('abort', ended, { once: true });
-    promise.then(resolve, reject).finally(() => ctx.signal.removeEventListener('abort', ended));
-  });
+/** Credentials of one step in a chain of roles: whether the chain is begun anew is for who holds its end. */
+export function fixedCredentials(identity: AwsCredentialIdentity, suspect: boolean): Credentials {
+  return {
+    get: async () => ({ generation: 0 }),
+    current: () => identity,
+    accepted: () => {},
+    refused: () => (suspect ? 'final' : 'renewed'),
+  };
+}
+
+function renewing(): TransientError {
+  return new TransientError('the credentials for AWS are being renewed', { retryAfterMs: 1_000 });
 }

@@ -2,23 +2,22 @@
 // From a TSClusterIdentity to credentials: where they begin, and the roles that are assumed from there.
 import { AssumeRoleCommand } from '@aws-sdk/client-sts';
 import { fromNodeProviderChain } from '@aws-sdk/credential-providers';
-import type { AwsCredentialIdentity } from '@smithy/types';
 import type { AWSRole } from '../../../api/tsclusteridentity.ts';
 import { Reason } from '../../../api/conditions.ts';
 import type { Clock } from '../../../runtime/clock.ts';
 import type { Ctx } from '../../../runtime/context.ts';
 import { TerminalError, TransientError } from '../../../runtime/errors.ts';
 import type { AWSIdentity } from '../../cloud-identities.ts';
-import type { Calls } from './caller.ts';
+import type { Calls } from './calls.ts';
 import { type Connection, createClients } from './clients.ts';
-import type { Credentials, CredentialsSource, Lease } from './credentials.ts';
+import { type CredentialsSource, fixedCredentials, type Lease } from './credentials.ts';
 
 export interface IdentitySource {
   readonly connection: Connection;
   readonly calls: Calls;
   readonly clock: Clock;
   readonly identity: AWSIdentity;
-  readonly who: { readonly namespace: string; readonly identity: string; readonly region: string };
+  readonly who: { readonly identity: string; readonly region: string };
 }
 
 const SESSION_NAME = 'ts-provider';
@@ -29,7 +28,8 @@ export function credentialsSource(options: IdentitySource): CredentialsSource {
   const base = baseSource(options);
   return async (ctx, refresh) => {
     let lease = await base(ctx, refresh);
-    for (const role of options.identity.roles) lease = await assume(ctx, options, lease, role);
+    for (const role of options.identity.roles)
+      lease = await assume(ctx, options, { by: lease, role, refresh });
     return lease;
   };
 }
@@ -70,7 +70,14 @@ function noCredentials(error: unknown, identity: string): Error {
   );
 }
 
-async function assume(ctx: Ctx, options: IdentitySource, by: Lease, role: AWSRole): Promise<Lease> {
+interface Step {
+  readonly by: Lease;
+  readonly role: AWSRole;
+  /** Other credentials of the chain were refused just now. */
+  readonly refresh: boolean;
+}
+
+async function assume(ctx: Ctx, options: IdentitySource, { by, role, refresh }: Step): Promise<Lease> {
   const { connection, calls, who } = options;
   const seconds = role.durationSeconds ?? SESSION_SECONDS;
   const input = {
@@ -81,8 +88,8 @@ async function assume(ctx: Ctx, options: IdentitySource, by: Lease, role: AWSRol
   };
   const sts = createClients(connection, who.region, () => by.identity).sts();
   const caller = {
-    ...{ account: '', region: who.region, identity: who.identity, flow: who.namespace },
-    credentials: fixed(by.identity),
+    ...{ account: '', region: who.region, identity: who.identity, flow: '' },
+    credentials: fixedCredentials(by.identity, refresh),
   };
   const { Credentials: made } = await calls.call(ctx, caller, {
     service: 'sts',
@@ -101,16 +108,5 @@ async function assume(ctx: Ctx, options: IdentitySource, by: Lease, role: AWSRol
       sessionToken: made.SessionToken,
     },
     lifeMs: seconds * 1_000,
-  };
-}
-
-/** Credentials of one step of the chain. Whether the whole chain is obtained anew is for who asked for it. */
-function fixed(identity: AwsCredentialIdentity): Credentials {
-  let refusals = 0;
-  return {
-    get: async () => ({ identity, generation: 0 }),
-    current: () => identity,
-    accepted: () => {},
-    refused: () => (refusals++ === 0 ? 'renewed' : 'final'),
   };
 }

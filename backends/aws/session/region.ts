@@ -4,8 +4,9 @@ import { DescribeRegionsCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import { Reason } from '../../../api/conditions.ts';
 import type { Ctx } from '../../../runtime/context.ts';
 import { TerminalError, TransientError } from '../../../runtime/errors.ts';
-import type { Caller, Calls } from './caller.ts';
+import type { Caller, Calls } from './calls.ts';
 import { type Connection, createClients } from './clients.ts';
+import { fixedCredentials } from './credentials.ts';
 import { isRefused } from './session.ts';
 
 interface Asked {
@@ -20,7 +21,7 @@ export async function checkRegion(ctx: Ctx, asked: Asked, region = asked.caller.
   const status = await optInStatus(ctx, asked, region);
   if (status === undefined) throw invalid(region, 'AWS has no region of this name');
   if (status === 'not-opted-in')
-    throw invalid(region, `the region is not enabled in account ${asked.caller.account}`, 'enable it there');
+    throw invalid(region, 'the region is not enabled in the account', 'enable it there');
 }
 
 async function optInStatus(
@@ -58,16 +59,20 @@ export async function explainFailure(
   },
 ): Promise<unknown> {
   const { error, calls, connection, caller } = options;
-  const { region } = caller;
+  const { region, credentials } = caller;
   if (error instanceof TransientError && codeOf(error.cause) === 'ENOTFOUND')
     return invalid(region, 'the name servers know no endpoint of AWS in this region');
-  const denied = error instanceof TerminalError && error.reason === Reason.CloudAccessDenied;
   const home = homeOf(region);
-  if (!denied || home === region) return error;
-  // AWS tells of all regions in each one that is enabled, and these always are.
-  const client = createClients(connection, home, () => caller.credentials.current()).ec2();
+  if (home === region || (error instanceof TerminalError && error.reason === Reason.RegionInvalid))
+    return error;
   try {
-    await checkRegion(ctx, { calls, caller: { ...caller, region: home }, client }, region);
+    // AWS tells of all regions in each one that is enabled, and these always are.
+    await credentials.get(ctx);
+    const identity = credentials.current();
+    const client = createClients(connection, home, () => identity).ec2();
+    // What the other region says of the credentials is no news of this one.
+    const there = { ...caller, region: home, credentials: fixedCredentials(identity, true) };
+    await checkRegion(ctx, { calls, caller: there, client }, region);
   } catch (told) {
     if (told instanceof TerminalError && told.reason === Reason.RegionInvalid) return told;
   }
