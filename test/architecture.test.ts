@@ -22,6 +22,13 @@ const ALLOWED: Record<string, readonly string[]> = {
     ...['backend', 'host-driver', 'host-inventory'].map((f) => `backends/${f}.ts`),
     ...['errors', 'clock', 'context', 'result'].map((f) => `runtime/${f}.ts`),
   ],
+  'backends/aws': [
+    'api/',
+    ...['backend', 'cluster-backend', 'cloud-identities', 'machine-pool-backend'].map(
+      (f) => `backends/${f}.ts`,
+    ),
+    ...['errors', 'clock', 'context', 'result', 'metrics', 'sleep'].map((f) => `runtime/${f}.ts`),
+  ],
   'controllers/host': [
     ...['api/', 'contract/', 'runtime/', 'preparation/input.ts', 'preparation/step.ts'],
     ...['backend', 'host-driver', 'host-inventory'].map((f) => `backends/${f}.ts`),
@@ -31,13 +38,26 @@ const ALLOWED: Record<string, readonly string[]> = {
   'controllers/machinetemplate': ['api/', 'contract/', 'runtime/', 'backends/backend.ts'],
   'controllers/cluster': [
     ...['api/', 'contract/', 'runtime/'],
-    ...['backend', 'host-inventory'].map((f) => `backends/${f}.ts`),
+    ...['backend', 'cluster-backend', 'host-inventory'].map((f) => `backends/${f}.ts`),
+  ],
+  'controllers/identity': ['api/', 'runtime/', 'backends/cloud-identities.ts'],
+  'controllers/machinepool': [
+    ...['api/', 'contract/', 'runtime/'],
+    ...['backend', 'machine-pool-backend'].map((f) => `backends/${f}.ts`),
   ],
   'controllers/bootstrap': ['api/', 'contract/', 'runtime/', 'kubeadm/'],
   kubeadm: ['api/'],
   preparation: ['api/'],
   'controllers/remediation': ['api/', 'contract/', 'runtime/'],
-  cli: ['api/', 'kubeadm/', 'preparation/', 'backends/host/ssh/', 'backends/host-driver.ts', 'runtime/'],
+  cli: [
+    'api/',
+    'backends/aws/actions.ts',
+    'kubeadm/',
+    'preparation/',
+    'backends/host/ssh/',
+    'backends/host-driver.ts',
+    'runtime/',
+  ],
 };
 
 /** Packages that only these files may load at run time; types are free. */
@@ -83,6 +103,14 @@ describe('imports', () => {
     const wrong = files
       .filter(({ path }) => !CARRIERS[name]!.includes(path))
       .filter(({ text }) => imports(text).some((one) => !one.typeOnly && one.from.startsWith(name)))
+      .map(({ path }) => path);
+    expect(wrong).toEqual([]);
+  });
+
+  it('the SDK of AWS is loaded in its backend only', () => {
+    const wrong = files
+      .filter(({ path }) => !path.startsWith('backends/aws/'))
+      .filter(({ text }) => imports(text).some(({ from }) => /^@(aws-sdk|smithy)\//.test(from)))
       .map(({ path }) => path);
     expect(wrong).toEqual([]);
   });

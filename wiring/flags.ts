@@ -33,6 +33,7 @@ Infrastructure provider
   --tshost-concurrency N        TSHosts reconciled at once; default 200
   --host-cleanings-per-pool N   hosts of one pool that are cleaned at once; default 5
   --in-memory-database FILE     instances of the in-memory backend; default: gone with the process
+  --aws-consistency-window TIME how far answers of EC2 may be behind, such as 90s; default 1m
 
 Bootstrap provider
   --kubeadmconfig-concurrency N KubeadmConfigs reconciled at once; default 50
@@ -61,6 +62,7 @@ export function parseFlags(args: readonly string[]) {
       'kubeadmconfig-concurrency': { type: 'string', default: '50' },
       'bootstrap-token-ttl': { type: 'string', default: '1h' },
       'in-memory-database': { type: 'string', default: ':memory:' },
+      'aws-consistency-window': { type: 'string', default: '1m' },
       'health-addr': { type: 'string', default: ':9440' },
       'metrics-addr': { type: 'string', default: '127.0.0.1:8080' },
       'log-level': { type: 'string', default: 'info' },
@@ -80,7 +82,8 @@ export function parseFlags(args: readonly string[]) {
     hostConcurrency: positive('tshost-concurrency', values['tshost-concurrency']),
     cleaningPerPool: positive('host-cleanings-per-pool', values['host-cleanings-per-pool']),
     kubeadmConfigConcurrency: positive('kubeadmconfig-concurrency', values['kubeadmconfig-concurrency']),
-    tokenTTLMs: tokenTTL(values['bootstrap-token-ttl']),
+    awsConsistencyWindowMs: duration('aws-consistency-window', values['aws-consistency-window'], 1_000),
+    tokenTTLMs: duration('bootstrap-token-ttl', values['bootstrap-token-ttl'], LEAST_TOKEN_TTL_MS),
   };
 }
 
@@ -102,12 +105,13 @@ const UNIT_MS = { h: 3_600_000, m: 60_000, s: 1_000 };
 /** A token is looked at three times in its life: shorter than this, one slow answer of an API server could let it die. */
 const LEAST_TOKEN_TTL_MS = 60_000;
 
-/** Written as in the stock provider's flag of the same name. */
-function tokenTTL(value: string): number {
+/** Written as in the flags of Kubernetes' own programs. */
+function duration(flag: string, value: string, leastMs: number): number {
   const parts = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/.exec(value);
   const [, hours = '0', minutes = '0', seconds = '0'] = parts ?? [];
   const ms = Number(hours) * UNIT_MS.h + Number(minutes) * UNIT_MS.m + Number(seconds) * UNIT_MS.s;
-  if (parts === null || ms < LEAST_TOKEN_TTL_MS)
-    throw new Error(`--bootstrap-token-ttl is "${value}"; use a time from 1m, such as 90m or 1h30m`);
+  const least = leastMs < UNIT_MS.m ? `${leastMs / UNIT_MS.s}s` : `${leastMs / UNIT_MS.m}m`;
+  if (parts === null || ms < leastMs)
+    throw new Error(`--${flag} is "${value}"; use a time from ${least}, such as 90m or 1h30m`);
   return ms;
 }

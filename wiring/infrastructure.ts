@@ -3,8 +3,10 @@
 import {
   ClusterKind,
   MachineKind,
+  MachinePoolKind,
   TSClusterKind,
   TSMachineKind,
+  TSMachinePoolKind,
   TSMachineTemplateKind,
 } from '../api/kinds.ts';
 import type { Backends } from '../backends/backend.ts';
@@ -24,6 +26,7 @@ import {
 import { createController } from '../runtime/controller.ts';
 import type { Manager } from '../runtime/manager.ts';
 import { createTicker } from '../runtime/ticker.ts';
+import { type AWS, aws as awsOver } from './aws.ts';
 import type { Flags } from './flags.ts';
 import { atStop, foundation, type Foundation, managerOf } from './foundation.ts';
 import { type Hosts, hosts as hostsOver } from './hosts.ts';
@@ -40,7 +43,8 @@ export function infrastructureManager(flags: Flags): Manager {
   watchKinds(base);
   const { backend, simulator, stop } = inMemory(base, flags['in-memory-database']);
   const hosts = hostsOver(flags, base);
-  const { clusters, machines, templates } = controllers(flags, base, { inMemory: backend, hosts });
+  const aws = awsOver(flags, base);
+  const { clusters, machines, templates } = controllers(flags, base, { inMemory: backend, hosts, aws });
   return managerOf(flags, base, {
     lease: 'ts-provider-leader',
     background: [
@@ -58,6 +62,7 @@ export function infrastructureManager(flags: Flags): Manager {
       }),
       atStop('in-memory-cloud', stop),
       ...hosts.background,
+      ...aws.background((name) => machines.wake(name)),
     ],
     controllers: [clusters, machines, templates, ...hosts.controllers, remediation(base)],
   });
@@ -77,6 +82,8 @@ function watchKinds({ informers }: Foundation): void {
   });
   informers.add(TSClusterKind, { indexes: { [CLUSTER_INDEX]: byCluster } });
   informers.add(TSMachineTemplateKind, { indexes: { [OWNER_CLUSTER_INDEX]: byOwnerCluster } });
+  informers.add(TSMachinePoolKind, { indexes: { [CLUSTER_INDEX]: byCluster } });
+  informers.add(MachinePoolKind);
   informers.add(TSMachineKind, { indexes: { [CLUSTER_INDEX]: byCluster } });
 }
 
@@ -94,11 +101,17 @@ function inMemory({ workloads, clock }: Foundation, database: string) {
 interface AllBackends {
   readonly inMemory: ReturnType<typeof inMemory>['backend'];
   readonly hosts: Hosts;
+  readonly aws: AWS;
 }
 
-function controllers(flags: Flags, base: Foundation, { inMemory, hosts }: AllBackends) {
+function controllers(flags: Flags, base: Foundation, { inMemory, hosts, aws }: AllBackends) {
   const { cache } = base;
-  const backends: Backends = { for: (spec) => (spec.host === undefined ? inMemory : hosts.backend) };
+  const backends: Backends = {
+    for(spec) {
+      if (spec.aws !== undefined) return aws.machines;
+      return spec.host === undefined ? inMemory : hosts.backend;
+    },
+  };
   return {
     machines: createController(
       {
@@ -112,7 +125,11 @@ function controllers(flags: Flags, base: Foundation, { inMemory, hosts }: AllBac
     clusters: createController(
       {
         name: 'tscluster',
-        reconcile: clusterReconciler({ ...base, inventory: hosts.inventory }),
+        reconcile: clusterReconciler({
+          ...base,
+          inventory: hosts.inventory,
+          cloudOf: (spec) => (spec.aws === undefined ? undefined : aws.clusters),
+        }),
         watches: clusterWatches(cache),
         concurrency: flags.clusterConcurrency,
       },

@@ -66,7 +66,8 @@ export async function createPoolWorld(proxy: Proxy) {
   let backend = makeBackend();
   const ctx: Ctx = { signal: AbortSignal.timeout(60_000), log: createLogger({ level: 'silent' }), clock };
   const spec: TSMachinePoolSpec = {
-    aws: { instanceType: 'm5.large', image: { id: Images[0]?.ImageId ?? '' } },
+    // Without a size moto refuses the volume; AWS takes that of the image.
+    aws: { instanceType: 'm5.large', image: { id: Images[0]?.ImageId ?? '' }, rootVolume: { sizeGiB: 8 } },
   };
 
   const pool = (change: Partial<PoolFacts> = {}): PoolFacts => ({

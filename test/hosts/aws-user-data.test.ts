@@ -13,7 +13,7 @@ import { createUserDataStore } from '../../backends/aws/user-data/user-data.ts';
 import type { AWSSession } from '../../backends/aws/session/session.ts';
 import type { MachineFacts } from '../../backends/backend.ts';
 import { runIsolated } from '../../hack/hosts/isolation.ts';
-import { temporaryDirectory } from '../../hack/stack/temporary-directory.ts';
+import { type TemporaryDirectory, temporaryDirectory } from '../../hack/stack/temporary-directory.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import { createLogger } from '../../runtime/logger.ts';
@@ -44,7 +44,10 @@ beforeAll(async () => {
 afterAll(async () => {
   await services?.stop();
   await secrets?.stop();
+  for (const work of works) work.remove();
 });
+
+const works: TemporaryDirectory[] = [];
 
 /** $1 is the root, $2 the folder of this run. Everything in /run is gone between two boots. */
 const BOOT = `mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/merged"
@@ -60,6 +63,7 @@ done`;
 /** Boots a system once or several times with these user data. Gives the content of a file of the system, and what cloud-init has said. */
 async function boots(userData: Buffer, times = 1) {
   const work = temporaryDirectory('aws-user-data');
+  works.push(work);
   const upper = join(work.path, 'upper');
   for (const folder of ['upper', 'work', 'merged']) mkdirSync(join(work.path, folder));
   const seed = join(upper, 'var/lib/cloud/seed/nocloud');
@@ -79,7 +83,6 @@ async function boots(userData: Buffer, times = 1) {
   const warnings = [...(read('var/log/cloud-init.log') ?? '').matchAll(/ - (.*\[WARNING\].*)/g)].map(
     ([, line]) => line,
   );
-  work.remove();
   return { read, log, warnings };
 }
 

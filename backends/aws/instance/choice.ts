@@ -17,6 +17,8 @@ export interface Choice {
   readonly architecture: string;
   /** Device name of the root volume; '' for an image without one. */
   readonly rootDevice: string;
+  /** Of the image's root volume; '' where it does not say. */
+  readonly rootSizeGiB: string;
   readonly instanceType: string;
   /** Always: EC2 keeps tokens for each zone, and only the same zone answers for the same token. */
   readonly subnetID: string;
@@ -48,7 +50,7 @@ export function choiceOf(intent: CreateIntent | undefined): Choice | undefined {
     const message = `spec.createIntent.choice has no ${missing.join(', ')}; delete the Machine to have it replaced`;
     throw new TerminalError(Reason.InvalidMachine, message);
   }
-  const optional = { clusterName: '', rootDevice: '', maxPrice: '', offer: '0' };
+  const optional = { clusterName: '', rootDevice: '', rootSizeGiB: '', maxPrice: '', offer: '0' };
   const securityGroupIDs = securityGroups.split(',').filter((id) => id !== '');
   // What it holds was written by encodeChoice and is fixed since: the API server refuses another value.
   return { ...optional, ...values, securityGroupIDs } as unknown as Choice;

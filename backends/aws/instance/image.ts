@@ -22,6 +22,8 @@ export interface ResolvedImage {
   readonly architecture: string;
   /** Device name of its root volume; '' where the root is not an EBS volume. */
   readonly rootDevice: string;
+  /** Of its root volume; '' where the image does not say. */
+  readonly rootSizeGiB: string;
 }
 
 /** What the image is for. */
@@ -63,7 +65,11 @@ async function find(ctx: Ctx, session: AWSSession, { image, architectures }: Ask
     named === undefined
       ? await search(ctx, session, { ...lookup!, architectures })
       : await byID(ctx, session, { id: named, field: ssmParameter === undefined ? 'id' : 'ssmParameter' });
-  const { ImageId = '', Name = '', Architecture = '', RootDeviceType, RootDeviceName = '' } = found;
+  return resolved(found, architectures);
+}
+
+function resolved(image: Image, architectures: readonly string[]): ResolvedImage {
+  const { ImageId = '', Name = '', Architecture = '' } = image;
   if (architectures.length > 0 && !architectures.includes(Architecture)) {
     const message = `spec.aws.image: ${ImageId} is for ${Architecture}, and the instance type runs ${architectures.join(' or ')}`;
     throw new TerminalError(Reason.InvalidMachine, `${message}; change one of them`);
@@ -72,8 +78,15 @@ async function find(ctx: Ctx, session: AWSSession, { image, architectures }: Ask
     id: ImageId,
     name: Name,
     architecture: Architecture,
-    rootDevice: RootDeviceType === 'instance-store' ? '' : RootDeviceName,
+    ...rootOf(image),
   };
+}
+
+function rootOf(image: Image): Pick<ResolvedImage, 'rootDevice' | 'rootSizeGiB'> {
+  const { RootDeviceType, RootDeviceName = '', BlockDeviceMappings = [] } = image;
+  if (RootDeviceType === 'instance-store') return { rootDevice: '', rootSizeGiB: '' };
+  const root = BlockDeviceMappings.find(({ DeviceName }) => DeviceName === RootDeviceName);
+  return { rootDevice: RootDeviceName, rootSizeGiB: String(root?.Ebs?.VolumeSize ?? '') };
 }
 
 /** Versions of images have no leading `v`. */

@@ -86,7 +86,12 @@ export function createPlanner(deps: PlannerDeps): Planner {
         clusterName: machine.clusterName,
         role: machine.controlPlane ? 'control-plane' : 'node',
       },
-      ...{ imageID: image.id, architecture: image.architecture, rootDevice: image.rootDevice },
+      ...{
+        imageID: image.id,
+        architecture: image.architecture,
+        rootDevice: image.rootDevice,
+        rootSizeGiB: image.rootSizeGiB,
+      },
       ...{
         instanceType: offer.instanceType,
         subnetID: offer.subnetID,

@@ -19,14 +19,18 @@ export type LaunchSpec = Pick<
   'rootVolume' | 'volumes' | 'iamInstanceProfile' | 'keyName' | 'metadataOptions'
 >;
 
+/** What is known of the image; see {@link import('./image.ts').ResolvedImage}. */
+export interface LaunchImage {
+  readonly id: string;
+  readonly rootDevice: string;
+  readonly rootSizeGiB: string;
+}
+
 /** Image, volumes, profile, key and metadata options, in words that RunInstances and launch templates share. */
-export function launchParameters(
-  spec: LaunchSpec,
-  image: { readonly id: string; readonly rootDevice: string },
-) {
+export function launchParameters(spec: LaunchSpec, image: LaunchImage) {
   return {
     ImageId: image.id,
-    BlockDeviceMappings: volumesOf(spec, image.rootDevice),
+    BlockDeviceMappings: volumesOf(spec, image),
     MetadataOptions: metadataOptions(spec.metadataOptions),
     ...(spec.iamInstanceProfile !== undefined && { IamInstanceProfile: { Name: spec.iamInstanceProfile } }),
     ...(spec.keyName !== undefined && { KeyName: spec.keyName }),
@@ -43,8 +47,11 @@ export function metadataOptions(options: AWSMetadataOptions = {}) {
   } satisfies InstanceMetadataOptionsRequest;
 }
 
-function volumesOf({ rootVolume = {}, volumes = [] }: LaunchSpec, rootDevice: string): BlockDeviceMapping[] {
-  const root = rootDevice === '' ? [] : [{ DeviceName: rootDevice, Ebs: volumeOf(rootVolume) }];
+function volumesOf({ rootVolume = {}, volumes = [] }: LaunchSpec, image: LaunchImage): BlockDeviceMapping[] {
+  const { rootDevice, rootSizeGiB } = image;
+  const size = rootSizeGiB === '' ? {} : { sizeGiB: Number(rootSizeGiB) };
+  const root =
+    rootDevice === '' ? [] : [{ DeviceName: rootDevice, Ebs: volumeOf({ ...size, ...rootVolume }) }];
   return [...root, ...volumes.map((volume) => ({ DeviceName: volume.deviceName, Ebs: volumeOf(volume) }))];
 }
 
@@ -81,7 +88,7 @@ export function runInstances(launch: Launch): RunInstancesCommandInput {
     MaxCount: 1,
     ClientToken: intent.clientToken,
     InstanceType: choice.instanceType as RunInstancesCommandInput['InstanceType'],
-    ...launchParameters(spec, { id: choice.imageID, rootDevice: choice.rootDevice }),
+    ...launchParameters(spec, { ...choice, id: choice.imageID }),
     ...network(spec, choice),
     ...placement(spec),
     ...market(choice),

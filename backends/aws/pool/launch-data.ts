@@ -5,6 +5,7 @@ import type { LaunchTemplateTagSpecificationRequest, RequestLaunchTemplateData }
 import type { AWSMachinePoolSpec } from '../../../api/aws/machine-pool.ts';
 import type { BootstrapData } from '../../backend.ts';
 import type { ResolvedImage } from '../instance/image.ts';
+import { launchParameters } from '../instance/request.ts';
 import { tagList } from '../tags.ts';
 import { materialOf, userDataOf } from './bootstrap.ts';
 
@@ -47,15 +48,10 @@ export function templateContent(
 }
 
 function launchSettings(spec: AWSMachinePoolSpec, place: PoolPlace): RequestLaunchTemplateData {
-  const { iamInstanceProfile, keyName } = spec;
   return {
-    ImageId: place.image.id,
+    ...launchParameters(spec, place.image),
     InstanceType: spec.instanceType as NonNullable<RequestLaunchTemplateData['InstanceType']>,
-    ...(iamInstanceProfile !== undefined && { IamInstanceProfile: { Name: iamInstanceProfile } }),
-    ...(keyName !== undefined && { KeyName: keyName }),
     ...interfaces(spec, place),
-    BlockDeviceMappings: volumes(spec, place),
-    MetadataOptions: metadataOptions(spec),
     ...market(spec),
   };
 }
@@ -71,37 +67,6 @@ function interfaces({ publicIP }: AWSMachinePoolSpec, place: PoolPlace): Request
     Groups: groups,
   };
   return { NetworkInterfaces: [one] };
-}
-
-function volumes(
-  { rootVolume, volumes = [] }: AWSMachinePoolSpec,
-  { image }: PoolPlace,
-): NonNullable<RequestLaunchTemplateData['BlockDeviceMappings']> {
-  const root = image.rootDevice === '' ? [] : [{ ...rootVolume, deviceName: image.rootDevice }];
-  const all = [...root, ...volumes];
-  return all.map((volume) => ({
-    DeviceName: volume.deviceName,
-    Ebs: {
-      VolumeType: volume.type ?? 'gp3',
-      Encrypted: volume.encrypted ?? true,
-      DeleteOnTermination: true,
-      ...(volume.sizeGiB !== undefined && { VolumeSize: volume.sizeGiB }),
-      ...(volume.iops !== undefined && { Iops: volume.iops }),
-      ...(volume.throughputMiBps !== undefined && { Throughput: volume.throughputMiBps }),
-      ...(volume.kmsKeyID !== undefined && { KmsKeyId: volume.kmsKeyID }),
-    },
-  }));
-}
-
-function metadataOptions({
-  metadataOptions: asked = {},
-}: AWSMachinePoolSpec): NonNullable<RequestLaunchTemplateData['MetadataOptions']> {
-  return {
-    HttpEndpoint: asked.httpEndpoint ?? 'enabled',
-    HttpTokens: asked.httpTokens ?? 'required',
-    HttpPutResponseHopLimit: asked.httpPutResponseHopLimit ?? 1,
-    InstanceMetadataTags: asked.instanceMetadataTags ?? 'disabled',
-  };
 }
 
 /** With several types the group decides on the market of each instance, and AWS refuses a template that does. */

@@ -8,7 +8,7 @@ const MAX_HOLD_MS = 30_000;
 /** The rate is measured over about so long. */
 const MEASURED_MS = 5_000;
 /** How much faster it becomes in a second in which all calls are let through, as a share of what AWS documents. */
-const GROWTH = 0.1;
+const GROWTH = 0.05;
 /** It never becomes slower than this share. */
 const FLOOR = 0.05;
 
