@@ -88,6 +88,10 @@ bench-hosts: node_modules/.package-lock.json ## 200 simulated SSH hosts: idle, b
 bench-bootstrap: node_modules/.package-lock.json ## Measure the bootstrap provider beside the stock one; ARGS goes to bench/bootstrap/main.ts
 	@$(NPM) bench:bootstrap -- $(ARGS)
 
+.PHONY: bench-aws
+bench-aws: node_modules/.package-lock.json ## Measure AWS machines beside cluster-api-provider-aws, on moto; ARGS=--short
+	@$(NPM) bench:aws -- $(ARGS)
+
 .PHONY: clean
 clean: ## Remove what builds leave in this folder
 	rm -rf dist out coverage

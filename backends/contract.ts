@@ -36,6 +36,8 @@ export interface BackendUnderTest {
   readonly countInstances: () => Promise<number>;
   /** Lets the infrastructure finish what it has started. */
   readonly settle: () => Promise<void>;
+  /** Where an infrastructure shows late what was made: lets so much time pass that a handle that has not made it finds it. */
+  readonly show?: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -98,10 +100,11 @@ function describeCreate(current: Current): void {
   });
 
   it('finds the instance by its providerID alone, and by its token alone', async () => {
-    const { backend, other, ctx, newMachine } = current();
+    const { backend, other, ctx, newMachine, show } = current();
     const machine = await promised(current(), newMachine());
     await create(current(), machine);
     const { providerID } = existing(await backend.observe(ctx, machine));
+    await show?.();
     expect(existing(await other.observe(ctx, { ...machine, providerID, intent: undefined })).providerID).toBe(
       providerID,
     );
@@ -136,9 +139,10 @@ function describeIdempotency(current: Current): void {
   });
 
   it('lets a caller that crashed after the call find what it made', async () => {
-    const { other, ctx, newMachine, countInstances } = current();
+    const { other, ctx, newMachine, countInstances, show } = current();
     const machine = await promised(current(), newMachine());
     await create(current(), machine);
+    await show?.();
     // The next process knows the intent only: it had been stored before the call.
     const { providerID } = existing(await other.observe(ctx, machine));
     await other.create(ctx, machine, machine.intent, current().bootstrapData);
@@ -276,10 +280,9 @@ function describeCopies(current: Current): void {
   });
 
   it('lets copies go once the instance is gone', async () => {
-    const { backend, ctx } = current();
     const { original, copies } = await copied();
     await destroyed(current(), original);
-    for (const copy of copies) expect((await backend.destroy(ctx, copy)).state).toBe('gone');
+    for (const copy of copies) await destroyed(current(), copy);
   });
 }
 

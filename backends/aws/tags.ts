@@ -17,7 +17,7 @@ export const TOKEN_TAG = 'ts-provider/token';
 /** Of an instance: the request hash of its create intent. */
 export const REQUEST_TAG = 'ts-provider/request';
 /** Shown in the console; users may set their own, since nothing is found by it. */
-const NAME_TAG = 'Name';
+export const NAME_TAG = 'Name';
 
 /** What tags are made of, besides what the user asks for. */
 export interface Tagging {

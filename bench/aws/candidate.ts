@@ -5,7 +5,7 @@ import type { World } from './world.ts';
 
 /** In the order of the calls that a measurement makes. */
 export interface Candidate {
-  /** For tables: `cluster-api-provider-aws v2.13.0`. */
+  /** For tables: `cluster-api-provider-aws v2.13.0`, `ts-provider`. */
   readonly name: string;
   /** Its user name at the API server; the audit log tells its requests by it. */
   readonly user: string;

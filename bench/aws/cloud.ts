@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cloud of one measurement: moto, a network that the candidates bring along, and in front the proxy that counts calls.
+// The cloud of a run: one moto, emptied before each measurement, a network that the candidates bring along, and in front the proxy that counts calls.
 import {
   AssociateDhcpOptionsCommand,
   CreateDhcpOptionsCommand,
@@ -9,8 +9,9 @@ import {
   EC2Client,
   paginateDescribeInstances,
 } from '@aws-sdk/client-ec2';
-import { startMoto } from '../../hack/stack/moto.ts';
-import { startProxy } from '../../test/aws/proxy/server.ts';
+import { type Moto, startMoto } from '../../hack/stack/moto.ts';
+import { usageOf } from '../process-usage.ts';
+import { type CountingProxy, startCountingProxy } from './proxy.ts';
 
 /** Made by the bench and not by a candidate, so that none of its calls are counted. */
 export interface Network {
@@ -19,6 +20,15 @@ export interface Network {
   readonly subnets: readonly { readonly id: string; readonly zone: string }[];
 }
 
+/** How many instances there are. */
+export interface Instances {
+  /** In any state, the terminated ones included: as many as were ever made. */
+  readonly made: number;
+  /** Those that are not terminated. */
+  readonly living: number;
+}
+
+/** As one measurement sees it. */
 export interface Cloud {
   readonly region: string;
   /** What candidates take for every service: it counts. */
@@ -29,13 +39,19 @@ export interface Cloud {
   /** An image of moto's, x86_64. */
   readonly imageID: string;
   /** Of candidates, up to now: `ec2.RunInstances` -> 5. A retry counts again. */
-  calls(): ReadonlyMap<string, number>;
+  calls(): Promise<ReadonlyMap<string, number>>;
   /** How many of them were answered with an error, or with nothing. */
-  failures(): number;
-  /** Instances that are pending or running, asked of moto directly. */
-  instances(): Promise<number>;
-  /** Process of the cloud itself: what candidates wait for. */
-  readonly pid: number;
+  failures(): Promise<number>;
+  /** Asked of moto directly. */
+  instances(): Promise<Instances>;
+  /** CPU seconds of moto, for which candidates wait, and of the proxy. */
+  cpuSeconds(): { readonly moto: number; readonly proxy: number };
+}
+
+/** The servers of a run. */
+export interface CloudServers {
+  /** As new: nothing in it but the network, and no call counted. */
+  renew(): Promise<Cloud>;
   stop(): Promise<void>;
 }
 
@@ -47,23 +63,17 @@ const DHCP = [
 ];
 const CREDENTIALS = { accessKeyId: 'test', secretAccessKey: 'test' };
 
-/** Nothing in it but the network. */
-export async function startCloud(dir: string): Promise<Cloud> {
+/** `dir` gets the logs. */
+export async function startCloud(dir: string): Promise<CloudServers> {
   const moto = await startMoto({ dir });
-  const ec2 = new EC2Client({ region: REGION, endpoint: moto.url, credentials: CREDENTIALS });
   try {
-    const [network, imageID] = [await createNetwork(ec2), await anyImage(ec2)];
-    const proxy = await startProxy({ upstream: moto.url });
+    const proxy = await startCountingProxy(moto.url, dir);
+    const ec2 = new EC2Client({ region: REGION, endpoint: moto.url, credentials: CREDENTIALS });
     return {
-      region: REGION,
-      url: proxy.url,
-      env: environmentOf(proxy.url),
-      network,
-      imageID,
-      calls: () => new Map(Object.entries(proxy.counts())),
-      failures: () => proxy.calls().filter(({ status }) => status < 200 || status >= 400).length,
-      instances: () => livingInstances(ec2),
-      pid: moto.pid,
+      async renew() {
+        await proxy.reset();
+        return cloudOf({ moto, proxy, ec2 });
+      },
       async stop() {
         ec2.destroy();
         await proxy.stop();
@@ -74,6 +84,27 @@ export async function startCloud(dir: string): Promise<Cloud> {
     await moto.stop();
     throw error;
   }
+}
+
+interface Parts {
+  readonly moto: Moto;
+  readonly proxy: CountingProxy;
+  /** Of moto itself. */
+  readonly ec2: EC2Client;
+}
+
+async function cloudOf({ moto, proxy, ec2 }: Parts): Promise<Cloud> {
+  return {
+    region: REGION,
+    url: proxy.url,
+    env: environmentOf(proxy.url),
+    network: await createNetwork(ec2),
+    imageID: await anyImage(ec2),
+    calls: proxy.counts,
+    failures: proxy.failures,
+    instances: () => instancesOf(ec2),
+    cpuSeconds: () => ({ moto: usageOf(moto.pid).cpuSeconds, proxy: proxy.cpuSeconds() }),
+  };
 }
 
 function environmentOf(url: string): Record<string, string> {
@@ -114,10 +145,10 @@ async function anyImage(ec2: EC2Client): Promise<string> {
   return image.ImageId;
 }
 
-async function livingInstances(ec2: EC2Client): Promise<number> {
-  const Filters = [{ Name: 'instance-state-name', Values: ['pending', 'running'] }];
-  let count = 0;
-  for await (const { Reservations = [] } of paginateDescribeInstances({ client: ec2 }, { Filters }))
-    for (const { Instances = [] } of Reservations) count += Instances.length;
-  return count;
+/** moto keeps the terminated ones until it is reset. */
+async function instancesOf(ec2: EC2Client): Promise<Instances> {
+  const states = [];
+  for await (const { Reservations = [] } of paginateDescribeInstances({ client: ec2 }, {}))
+    for (const { Instances = [] } of Reservations) states.push(...Instances.map(({ State }) => State?.Name));
+  return { made: states.length, living: states.filter((state) => state !== 'terminated').length };
 }

@@ -5,6 +5,9 @@ import { byVerb, failed, ofWork, within } from '../bootstrap/audit-log.ts';
 import { machineTime, shareOfOthers } from '../bootstrap/machine-load.ts';
 import { growth } from '../scrape.ts';
 import type { Candidate } from './candidate.ts';
+import type { CloudServers, Instances } from './cloud.ts';
+import { total } from './counts.ts';
+import type { CandidateName } from './options.ts';
 import { type ServerCPU, withWorld, type World } from './world.ts';
 
 /** What one of the two halves took: making all machines, or deleting them. */
@@ -28,15 +31,17 @@ export interface Phase {
 }
 
 export interface Measurement {
-  readonly candidate: string;
+  readonly candidate: CandidateName;
+  /** For tables: {@link Candidate.name}. */
+  readonly title: string;
   /** Machines. */
   readonly count: number;
   readonly create: Phase;
   readonly delete: Phase;
-  /** Instances that were pending or running after create; {@link count} is right. */
-  readonly instances: number;
-  /** Instances that were pending or running after delete; 0 is right. */
-  readonly leftOver: number;
+  /** After create; {@link count} of each is right. */
+  readonly instances: Instances;
+  /** After delete; {@link count} made and 0 living is right. */
+  readonly leftOver: Instances;
   /** Of the candidate, at any time. */
   readonly peakMiB: number;
 }
@@ -47,13 +52,22 @@ const LOOK_MS = 500;
 /** One that is never quiet is measured up to here. */
 const LONGEST_TAIL_MS = 60_000;
 
-/** In a world of its own. */
-export function measure(candidate: Candidate, count: number): Promise<Measurement> {
-  return withWorld(async (world) => {
+export interface Plan {
+  readonly name: CandidateName;
+  readonly candidate: Candidate;
+  /** Machines. */
+  readonly count: number;
+}
+
+/** In a world of its own, but for moto, which is emptied before. */
+export async function measure(servers: CloudServers, plan: Plan): Promise<Measurement> {
+  const { candidate } = plan;
+  const cloud = await servers.renew();
+  return withWorld(cloud, async (world) => {
     try {
       await candidate.start(world);
       await untilQuiet(world, candidate);
-      return await run(world, candidate, count);
+      return await run(world, plan);
     } catch (error) {
       throw new Error(`${candidate.name}: ${(error as Error).message}\n${candidate.tail()}`, {
         cause: error,
@@ -64,7 +78,7 @@ export function measure(candidate: Candidate, count: number): Promise<Measuremen
   });
 }
 
-async function run(world: World, candidate: Candidate, count: number): Promise<Measurement> {
+async function run(world: World, { name, candidate, count }: Plan): Promise<Measurement> {
   const create = await during(world, candidate, async () => {
     await candidate.createMachines(count);
     await candidate.untilProvisioned();
@@ -74,16 +88,23 @@ async function run(world: World, candidate: Candidate, count: number): Promise<M
     await candidate.deleteMachines();
     await candidate.untilGone();
   });
-  const leftOver = await world.cloud.instances();
-  const { peakMiB } = candidate.usage();
-  return { candidate: candidate.name, count, create, delete: gone, instances, leftOver, peakMiB };
+  return {
+    candidate: name,
+    title: candidate.name,
+    count,
+    create,
+    delete: gone,
+    instances,
+    leftOver: await world.cloud.instances(),
+    peakMiB: candidate.usage().peakMiB,
+  };
 }
 
 /** Runs `act`, and tells what it took. */
 async function during(world: World, candidate: Candidate, act: () => Promise<void>): Promise<Phase> {
   const { cloud } = world;
   const before = { cpu: cpuOf(world, candidate), machine: machineTime() };
-  const counted = { calls: cloud.calls(), failures: cloud.failures() };
+  const counted = { calls: await cloud.calls(), failures: await cloud.failures() };
   const fromMs = Date.now();
   await act();
   const seconds = (Date.now() - fromMs) / 1000;
@@ -94,8 +115,8 @@ async function during(world: World, candidate: Candidate, act: () => Promise<voi
   const grown = (key: keyof ServerCPU) => after[key] - before.cpu[key];
   return {
     seconds,
-    calls: growth(counted.calls, cloud.calls()),
-    callFailures: cloud.failures() - counted.failures,
+    calls: growth(counted.calls, await cloud.calls()),
+    callFailures: (await cloud.failures()) - counted.failures,
     requests: byVerb(requests),
     requestFailures: failed(requests).length,
     cpuSeconds: after.candidate - before.cpu.candidate,
@@ -103,7 +124,8 @@ async function during(world: World, candidate: Candidate, act: () => Promise<voi
       apiServer: grown('apiServer'),
       etcd: grown('etcd'),
       core: grown('core'),
-      cloud: grown('cloud'),
+      moto: grown('moto'),
+      proxy: grown('proxy'),
     },
     others: shareOfOthers(before.machine, done.machine, sum(done.cpu) - sum(before.cpu)),
   };
@@ -112,10 +134,10 @@ async function during(world: World, candidate: Candidate, act: () => Promise<voi
 /** Until the candidate has asked for nothing for a while, neither the cloud nor the API server. */
 async function untilQuiet(world: World, candidate: Candidate): Promise<void> {
   const startedMs = Date.now();
-  let [quietSinceMs, calls] = [startedMs, total(world.cloud.calls())];
+  let [quietSinceMs, calls] = [startedMs, total(await world.cloud.calls())];
   while (Date.now() - quietSinceMs < QUIET_MS && Date.now() - startedMs < LONGEST_TAIL_MS) {
     await pause(LOOK_MS);
-    const now = total(world.cloud.calls());
+    const now = total(await world.cloud.calls());
     if (now !== calls) [quietSinceMs, calls] = [Date.now(), now];
     for (const { atMs } of requestsSince(world, candidate, quietSinceMs))
       quietSinceMs = Math.max(quietSinceMs, atMs + 1);
@@ -136,8 +158,4 @@ function cpuOf(world: World, candidate: Candidate) {
 
 function sum(cpu: Readonly<Record<string, number>>): number {
   return Object.values(cpu).reduce((all, seconds) => all + seconds, 0);
-}
-
-function total(counts: ReadonlyMap<string, number>): number {
-  return [...counts.values()].reduce((all, count) => all + count, 0);
 }

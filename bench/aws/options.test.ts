@@ -4,9 +4,14 @@ import { parseOptions } from './options.ts';
 
 describe('options', () => {
   it.each([
-    [[], { candidates: ['peer'], sizes: [20, 100, 300] }],
+    [[], { candidates: ['peer', 'ours'], sizes: [300], manager: undefined, profileDir: undefined }],
+    [['--short'], { candidates: ['peer', 'ours'], sizes: [20] }],
     [['--sizes', '100,20,100'], { sizes: [20, 100] }],
-    [['--candidates=peer-secrets-manager,peer'], { candidates: ['peer', 'peer-secrets-manager'] }],
+    [
+      ['--candidates=ours,peer-secrets-manager,peer'],
+      { candidates: ['peer', 'peer-secrets-manager', 'ours'] },
+    ],
+    [['--manager', 'dist/manager.mjs', '--profile=out'], { manager: 'dist/manager.mjs', profileDir: 'out' }],
   ])('%j', (args, expected) => {
     expect(parseOptions(args)).toMatchObject(expected);
   });
@@ -14,7 +19,8 @@ describe('options', () => {
   it.each([
     [['--sizes=0'], /--sizes has "0"; use whole numbers from 1/],
     [['--sizes=100,'], /--sizes has ""/],
-    [['--candidates=theirs'], /--candidates names "theirs"; use some of peer, peer-secrets-manager/],
+    [['--short', '--sizes=100'], /--short and --sizes/],
+    [['--candidates=theirs'], /--candidates names "theirs"; use some of peer, peer-secrets-manager, ours/],
   ])('refuses %j', (args, message) => {
     expect(() => parseOptions(args)).toThrow(message);
   });

@@ -11,15 +11,16 @@ import {
   peerAWS,
 } from '../../hack/stack/peer-aws.ts';
 import { freePort } from '../../hack/stack/ports.ts';
-import { type Server, startServer, waitUntil } from '../../hack/stack/process.ts';
+import { type Server, startServer } from '../../hack/stack/process.ts';
 import { serviceAccountKubeconfig } from '../../hack/stack/service-account.ts';
 import { AWS_VERSIONS } from '../../hack/stack/versions.ts';
 import { redirectWebhooks } from '../../hack/stack/webhooks.ts';
 import { usageOf } from '../process-usage.ts';
 import type { Candidate } from './candidate.ts';
 import type { Cloud } from './cloud.ts';
+import { untilClusterReady } from './cluster-ready.ts';
 import { Fleet } from './fleet.ts';
-import { bootstrapSecret, CLUSTER, clusterOf } from './objects.ts';
+import { bootstrapSecret, clusterOf } from './objects.ts';
 import {
   type AWSMachine,
   AWSClusterKind,
@@ -38,8 +39,6 @@ export interface PeerOptions {
   say(line: string): void;
 }
 
-const CLUSTER_TIMEOUT_MS = 180_000;
-
 /** Its settings are those of its own manifests. */
 export function peerCandidate(options: PeerOptions): Candidate {
   let server: Server | undefined;
@@ -50,7 +49,7 @@ export function peerCandidate(options: PeerOptions): Candidate {
   };
   const { namespace, name } = PEER_AWS_ACCOUNT;
   return {
-    name: `cluster-api-provider-aws ${AWS_VERSIONS.clusterAPIProviderAWS}`,
+    name: `cluster-api-provider-aws ${AWS_VERSIONS.clusterAPIProviderAWS}${options.secretsManager ? ', Secrets Manager' : ''}`,
     user: `system:serviceaccount:${namespace}:${name}`,
     async start(world) {
       const peer = await peerAWS(world.stack, options.say);
@@ -126,10 +125,5 @@ async function createCluster(world: World, server: Server): Promise<void> {
   await client.create(SecretKind, bootstrapSecret(namespace));
   await client.create(AWSClusterKind, awsClusterOf(world));
   await client.create(ClusterKind, clusterOf(namespace, AWSClusterKind.kind));
-  const isReady = async () => {
-    const cluster = await client.get(ClusterKind, { namespace, name: CLUSTER });
-    return cluster?.status?.initialization?.infrastructureProvisioned === true;
-  };
-  const what = `AWSCluster ${CLUSTER} to be ready`;
-  await waitUntil(isReady, { what, timeoutMs: CLUSTER_TIMEOUT_MS, pollMs: 500, server });
+  await untilClusterReady(world, server);
 }

@@ -1,39 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
-import type { Measurement, Phase } from './measurement.ts';
+import { measurementOf, phaseOf } from './measurement-fixture.ts';
 import { comparison } from './tables.ts';
 
-const phase: Phase = {
-  seconds: 8,
-  calls: new Map([['RunInstances', 10]]),
-  callFailures: 2,
-  requests: new Map([['patch awsmachines/status', 105]]),
-  requestFailures: 3,
-  cpuSeconds: 0.5,
-  serverCPU: { apiServer: 1, etcd: 2, core: 3, cloud: 4 },
-  others: 0.25,
-};
-
-function measurementOf(candidate: string, changes: Partial<Measurement> = {}): Measurement {
-  return {
-    candidate,
-    count: 10,
-    create: phase,
-    delete: phase,
-    instances: 10,
-    leftOver: 0,
-    peakMiB: 130,
-    ...changes,
-  };
-}
-
-const other = {
-  ...phase,
+const other = phaseOf({
   calls: new Map([
     ['RunInstances', 10],
     ['DescribeVpcs', 40],
   ]),
-};
+});
 
 /** The cells of each row by its first, of one of the two tables. */
 function rows(text: string, title: string): Map<string, string[]> {
@@ -50,8 +25,13 @@ function rows(text: string, title: string): Map<string, string[]> {
 
 describe('comparison', () => {
   const text = comparison([
-    measurementOf('one'),
-    measurementOf('other', { create: other, leftOver: 2, instances: 11 }),
+    measurementOf({ title: 'one' }),
+    measurementOf({
+      title: 'other',
+      create: other,
+      instances: { made: 12, living: 11 },
+      leftOver: { made: 13, living: 2 },
+    }),
   ]);
   const create = rows(text, '10 machines made at once');
   const gone = rows(text, '10 machines deleted at once');
@@ -67,13 +47,20 @@ describe('comparison', () => {
     expect(create.get('cloud calls per machine')).toEqual(['1', '5']);
     expect(create.get('- DescribeVpcs')).toEqual(['0', '4']);
     const keys = [...create.keys()].filter((key) => key.startsWith('- '));
-    expect(keys).toEqual(['- DescribeVpcs', '- RunInstances', '- patch awsmachines/status']);
+    expect(keys).toEqual([
+      ...['- DescribeVpcs', '- RunInstances'],
+      ...['- create events', '- patch tsmachines/status', '- get secrets'],
+    ]);
     expect(create.get('API server requests per machine')).toEqual(['10.5', '10.5']);
+    expect(create.get('of which writes, without Events')).toEqual(['2.50', '2.50']);
+    expect(create.get('of which writes of Events')).toEqual(['7.50', '7.50']);
     expect(create.get('cloud calls answered with an error')).toEqual(['2', '2']);
   });
 
   it('tells instances that are too many and those that are left', () => {
-    expect(create.get('instances, all at the end')).toEqual(['10', '11']);
+    expect(create.get('instances made')).toEqual(['10', '12']);
+    expect(create.get('instances that live')).toEqual(['10', '11']);
+    expect(gone.get('instances ever made')).toEqual(['10', '13']);
     expect(gone.get('instances left over')).toEqual(['0', '2']);
     expect(gone.get('cloud calls per machine')).toEqual(['1', '1']);
     expect(gone.get('peak RSS, create and delete')).toEqual(['130 MiB', '130 MiB']);

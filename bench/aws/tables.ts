@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Measurements side by side, as markdown.
 import { digits, table } from '../report.ts';
+import { total, writesOf } from './counts.ts';
 import type { Measurement, Phase } from './measurement.ts';
 
 /** Two tables, create and delete: the candidates of one number of machines. */
@@ -8,22 +9,19 @@ export function comparison(measurements: readonly Measurement[]): string {
   const [first] = measurements;
   if (first === undefined) return '';
   const count = digits(first.count);
-  const head = ['', ...measurements.map(({ candidate }) => candidate)];
+  const head = ['', ...measurements.map(({ title }) => title)];
   const create = [
     ...rowsOf(measurements, (one) => one.create),
-    ['instances, all at the end', ...measurements.map(({ instances }) => digits(instances))],
+    ['instances made', ...measurements.map(({ instances }) => digits(instances.made))],
+    ['instances that live', ...measurements.map(({ instances }) => digits(instances.living))],
   ];
   const gone = [
     ...rowsOf(measurements, (one) => one.delete),
-    ['instances left over', ...measurements.map(({ leftOver }) => digits(leftOver))],
+    ['instances ever made', ...measurements.map(({ leftOver }) => digits(leftOver.made))],
+    ['instances left over', ...measurements.map(({ leftOver }) => digits(leftOver.living))],
     ['peak RSS, create and delete', ...measurements.map(({ peakMiB }) => `${digits(peakMiB)} MiB`)],
   ];
   return `### ${count} machines made at once\n\n${table(head, create)}\n\n### ${count} machines deleted at once\n\n${table(head, gone)}\n`;
-}
-
-/** Of all keys together. */
-export function total(counts: ReadonlyMap<string, number>): number {
-  return [...counts.values()].reduce((all, count) => all + count, 0);
 }
 
 type PhaseOf = (measurement: Measurement) => Phase;
@@ -39,13 +37,15 @@ function rowsOf(all: readonly Measurement[], phaseOf: PhaseOf): string[][] {
     ...countRows('cloud calls per machine', all, (one) => phaseOf(one).calls),
     row('cloud calls answered with an error', ({ callFailures }) => digits(callFailures)),
     ...countRows('API server requests per machine', all, (one) => phaseOf(one).requests),
+    row('of which writes, without Events', ({ requests }, n) => digits(writesOf(requests).objects / n)),
+    row('of which writes of Events', ({ requests }, n) => digits(writesOf(requests).events / n)),
     row('API server requests answered with an error', ({ requestFailures }) => digits(requestFailures)),
     row('CPU of the provider', ({ cpuSeconds }) => `${digits(cpuSeconds)} s`),
     row('CPU of the provider per machine', ({ cpuSeconds }, n) => `${digits((1000 * cpuSeconds) / n)} ms`),
     row('CPU of the API server', ({ serverCPU }) => `${digits(serverCPU.apiServer)} s`),
     row('CPU of etcd', ({ serverCPU }) => `${digits(serverCPU.etcd)} s`),
     row("CPU of Cluster API's core", ({ serverCPU }) => `${digits(serverCPU.core)} s`),
-    row('CPU of moto', ({ serverCPU }) => `${digits(serverCPU.cloud)} s`),
+    row('CPU of moto', ({ serverCPU }) => `${digits(serverCPU.moto)} s`),
   ];
 }
 

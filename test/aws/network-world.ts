@@ -137,13 +137,10 @@ export class NetworkWorld {
     const ids = Tags.filter(({ Key, Value }) => Key === 'ts-provider/cluster' && Value === infrastructureID);
     const tagOf = (id: string | undefined, key: string) =>
       Tags.find(({ ResourceId, Key }) => ResourceId === id && Key === key)?.Value ?? '';
-    const { NatGateways = [] } = await ec2(this.ctx, new aws.DescribeNatGatewaysCommand({}));
-    const dead = NatGateways.filter(({ State }) => State === 'deleted').map(
-      ({ NatGatewayId }) => NatGatewayId,
-    );
+    const living = await this.proxy.snapshot();
     const shape: Record<string, string[]> = {};
     for (const { ResourceId = '' } of ids) {
-      if (dead.includes(ResourceId)) continue;
+      if (!living.includes(`"${ResourceId}"`)) continue; // Moto keeps the tags of what was deleted.
       const zone = tagOf(ResourceId, 'ts-provider/zone');
       const part = `${tagOf(ResourceId, 'ts-provider/role')} ${zone}`.trim();
       (shape[ResourceId.split('-')[0] ?? ''] ??= []).push(part);

@@ -59,6 +59,7 @@ async function underTest(behaviour: Partial<MachineWorld['proxy']['options']>): 
       clock.shift(61_000);
       for (const one of [backend, other]) await one.tick(ctx);
     },
+    show: async () => clock.shift(behaviour.staleMs ?? 0),
     close: async () => undefined,
   };
 }

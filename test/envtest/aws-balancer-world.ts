@@ -173,10 +173,13 @@ async function addGroup(world: BalancerWorld, name: string): Promise<string> {
   return (await world.ec2.send(new aws.CreateSecurityGroupCommand(input))).GroupId ?? '';
 }
 
+/** Moto takes seconds to list them. */
+let image: string | undefined;
+
 async function launch(world: BalancerWorld, count: number): Promise<string[]> {
-  const { Images } = await world.ec2.send(new aws.DescribeImagesCommand({}));
+  image ??= (await world.ec2.send(new aws.DescribeImagesCommand({}))).Images?.[0]?.ImageId;
   const input = {
-    ImageId: Images?.[0]?.ImageId,
+    ImageId: image,
     InstanceType: 't3.micro' as const,
     SubnetId: world.network.subnets[0]?.id,
     MinCount: count,

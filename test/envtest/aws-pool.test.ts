@@ -41,6 +41,10 @@ function writes(): Record<string, number> {
   return Object.fromEntries(changing);
 }
 
+function byKey(tags: readonly { Key?: string | undefined; Value?: string | undefined }[] = []) {
+  return Object.fromEntries(tags.map(({ Key = '', Value = '' }): [string, string] => [Key, Value]));
+}
+
 async function end(providerID: string): Promise<void> {
   const id = parseProviderID(providerID);
   if (id?.backend !== 'aws') throw new Error(providerID);
@@ -87,10 +91,10 @@ describe('a group', () => {
     await world.pass();
     const [group] = await world.groups();
     const wanted = { 'ts-provider/pool': 'ns/p1', 'ts-provider/cluster': 'c1-cluster' };
-    expect(Object.fromEntries(group!.Tags!.map(({ Key, Value }) => [Key, Value]))).toMatchObject(wanted);
+    expect(byKey(group?.Tags)).toMatchObject(wanted);
     const { Reservations } = await world.ec2.send(new DescribeInstancesCommand({}));
     const [instance] = Reservations![0]!.Instances!;
-    const tags = Object.fromEntries(instance!.Tags!.map(({ Key, Value }) => [Key, Value]));
+    const tags = byKey(instance?.Tags);
     expect(tags).toMatchObject({ ...wanted, 'kubernetes.io/cluster/c1': 'owned' });
     expect(tags['aws:autoscaling:groupName']).toBe('c1-p1-0a1b2c3d4e');
   });
@@ -200,6 +204,27 @@ describe('what new machines are made from', () => {
     const facts = world.pool({ spec: { aws: { ...world.spec.aws!, tags: { team: 'blue' } } } });
     expect((await world.pass(facts)).template).toBe(template);
     expect(await world.versions()).toHaveLength(2);
+  });
+
+  it('keeps no version that no machine was made from', async () => {
+    await world.pass(world.pool({ replicas: 1 }));
+    for (const token of ['aaaaaa', 'bbbbbb', 'cccccc'])
+      await world.pass(world.pool({ replicas: 1 }), bootstrap(`${token}.0123456789abcdef`));
+    // The machine is from the first, the next one would be from the last.
+    expect((await world.versions()).map(({ VersionNumber }) => VersionNumber)).toEqual([1, 4]);
+  });
+
+  it('a machine keeps what it was made from', async () => {
+    const { template } = await world.pass();
+    await world.pass();
+    const data = bootstrap(undefined, 'join otherwise');
+    const after = await world.pass(world.pool(), data);
+    const [first] = (await world.group()).instances;
+    await end(first!.providerID);
+    await world.pass(world.pool(), data);
+    world.restart();
+    const hashes = (await world.group()).instances.map(({ machine }) => machine.createIntent?.requestHash);
+    expect(hashes.sort()).toEqual([template, after.template].sort());
   });
 
   it('a change that is taken back needs no third version', async () => {

@@ -8,6 +8,8 @@ import type { ClusterAWS } from '../../backends/aws/network/facts.ts';
 import { type Backend, type BalancerWorld, ID, startBalancerWorld } from './aws-balancer-world.ts';
 
 const MINUTE = 60_000;
+/** Part of a message. */
+const saying = (text: string): unknown => expect.stringContaining(text);
 
 let world: BalancerWorld;
 let session: AWSSession;
@@ -79,7 +81,7 @@ describe('registration', () => {
     await world.ec2.send(new aws.StopInstancesCommand({ InstanceIds: [id] }));
     const backend = world.backend();
     const answer = await register(backend, id);
-    expect(answer).toMatchObject({ done: false, message: expect.stringContaining(id), pollMs: 10_000 });
+    expect(answer).toMatchObject({ done: false, message: saying(id), pollMs: 5_000 });
     await world.ec2.send(new aws.StartInstancesCommand({ InstanceIds: [id] }));
     expect(await register(backend, id)).toEqual({ done: true });
   });

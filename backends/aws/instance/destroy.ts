@@ -72,13 +72,18 @@ async function tracesOf(
   machine: MachineFacts,
 ): Promise<Trace[]> {
   const id = instanceIDOf(machine);
-  const byID = id === undefined ? undefined : await traceByID(ctx, deps, session, id);
   const { intent } = machine;
+  const byID = id === undefined ? undefined : await traceByID(ctx, deps, session, id);
   if (intent?.choice === undefined) return [byID];
-  const isItsOwn = byID !== undefined && 'id' in byID && byID.tags[TOKEN_TAG] === intent.clientToken;
-  // An id that was there is the instance of the token: it came from looking for it.
-  const isTold = id !== undefined && (byID === undefined || 'wait' in byID);
-  if (isItsOwn || isTold) return [byID];
+  if (byID === undefined && id !== undefined) {
+    // It had an instance, so its token is used up; but a look says whether the id was the right one.
+    const found = await findByToken(ctx, session, deps.observation, intent.clientToken);
+    return found.state === 'found' ? [found.record] : [];
+  }
+  if (byID !== undefined && 'wait' in byID) return [byID];
+  if (byID !== undefined && byID.tags[TOKEN_TAG] === intent.clientToken) return [byID];
+  // Somebody else's: that is for a person to see before anything is done.
+  if (byID !== undefined && isLiving(byID)) checkOwner(byID, machine);
   return [byID, await traceByToken(ctx, deps, session, machine)];
 }
 

@@ -9,6 +9,7 @@ import { CLUSTER_TAG, TOKEN_TAG } from '../tags.ts';
 import { type Batched, createBatched } from './batch.ts';
 import { createChangeLog } from './change-log.ts';
 import { describeInto, MAX_FILTER_VALUES } from './describe.ts';
+import type { InstanceRecord } from './record.ts';
 import { CONSISTENCY_WINDOW_MS, createInstanceStore, type InstanceStore } from './store.ts';
 
 /** How often everything of ours is listed. */
@@ -30,6 +31,8 @@ export interface Observation extends ChangeFeed {
    * again. A tick that overlaps with one of the same account does nothing there.
    */
   tick(ctx: Ctx): Promise<void>;
+  /** Wakes the machine of an instance of which something was learned that its record does not hold. */
+  wake(record: InstanceRecord): void;
   /** When everything was last listed, in ms; `undefined` before that. */
   sweptMs(session: AWSSession): number | undefined;
 }
@@ -77,6 +80,7 @@ export function createObservation(options: ObservationOptions): Observation {
   return {
     store: storeOf,
     sweptMs: (session) => accountOf(session).sweptMs,
+    wake: (record) => log.add(record),
     changes: async (_ctx, cursor) => log.since(cursor),
     async lookByID(ctx, session, id) {
       await warmUp(ctx, session);

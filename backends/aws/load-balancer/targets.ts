@@ -61,7 +61,7 @@ const TICK_MS = 1_000;
 /** A target group is being made. */
 const GROUP_POLL_MS = 5_000;
 /** An instance that EC2 shows as running is soon running for ELB as well. */
-const NOT_RUNNING_POLL_MS = 10_000;
+const NOT_RUNNING_POLL_MS = 5_000;
 /** Targets that nobody gave a connection are not drained: worth an early look. */
 const FIRST_LOOK_MS = 2_000;
 const DRAIN_MS = DRAIN_SECONDS * 1_000;

@@ -7,13 +7,21 @@ import {
   DeleteSubnetCommand,
   DeleteVpcCommand,
   DetachInternetGatewayCommand,
+  DisassociateRouteTableCommand,
 } from '@aws-sdk/client-ec2';
 import type { Destroyed } from '../../backend.ts';
 import { isRefused } from '../session/session.ts';
 import { deleteGateway, releaseAddress } from './nat.ts';
 import { obstacles } from './obstacles.ts';
 import { together } from './observation.ts';
-import { type InternetGateway, type Kind, KINDS, type Part, type SecurityGroup } from './parts.ts';
+import {
+  type InternetGateway,
+  type Kind,
+  KINDS,
+  type Part,
+  type RouteTable,
+  type SecurityGroup,
+} from './parts.ts';
 import { isUnknown, type Run } from './run.ts';
 import { revokeIngress } from './security-groups.ts';
 
@@ -62,10 +70,8 @@ async function removeInOrder(run: Run): Promise<string[]> {
   await removeAll(free, (address) => releaseAddress(run, address));
   if (seen.natGateways.length > 0) return blocked;
   await removeAll(seen.internetGateways, (gateway) => removeInternetGateway(run, gateway));
+  await removeAll(seen.routeTables, (table) => removeRouteTable(run, table));
   await removeAll(seen.subnets, ({ id }) => session.ec2(ctx, new DeleteSubnetCommand({ SubnetId: id })));
-  await removeAll(seen.routeTables, ({ id }) =>
-    session.ec2(ctx, new DeleteRouteTableCommand({ RouteTableId: id })),
-  );
   await removeAll(seen.vpcs, ({ id }) => session.ec2(ctx, new DeleteVpcCommand({ VpcId: id })));
   return blocked;
 }
@@ -99,6 +105,17 @@ async function removeInternetGateway({ ctx, session }: Run, gateway: InternetGat
     }
   }
   await session.ec2(ctx, new DeleteInternetGatewayCommand({ InternetGatewayId }));
+}
+
+async function removeRouteTable({ ctx, session }: Run, { id, associations }: RouteTable): Promise<void> {
+  for (const { id: AssociationId } of associations) {
+    try {
+      await session.ec2(ctx, new DisassociateRouteTableCommand({ AssociationId }));
+    } catch (error) {
+      if (!isUnknown(error)) throw error;
+    }
+  }
+  await session.ec2(ctx, new DeleteRouteTableCommand({ RouteTableId: id }));
 }
 
 async function removeOne<P extends Part>(

@@ -4,7 +4,6 @@ import {
   AuthorizeSecurityGroupEgressCommand,
   AuthorizeSecurityGroupIngressCommand,
   CreateSecurityGroupCommand,
-  type IpPermission,
   RevokeSecurityGroupIngressCommand,
 } from '@aws-sdk/client-ec2';
 import type { TSClusterSpec } from '../../../api/tscluster.ts';
@@ -133,7 +132,7 @@ export async function revokeIngress(
   const send = (permissions: readonly Permission[]) =>
     session.ec2(
       ctx,
-      new RevokeSecurityGroupIngressCommand({ GroupId, IpPermissions: permissions.map(withoutDescription) }),
+      new RevokeSecurityGroupIngressCommand({ GroupId, IpPermissions: permissions.map(toIpPermission) }),
     );
   try {
     await send(revoke);
@@ -142,11 +141,6 @@ export async function revokeIngress(
     if (!isRefused(error, 'InvalidPermission.NotFound')) throw error;
     for (const one of revoke) await unlessRefused('InvalidPermission.NotFound', () => send([one]));
   }
-}
-
-/** It is no part of what a rule is found by. */
-function withoutDescription(permission: Permission): IpPermission {
-  return toIpPermission({ ...permission, description: '' });
 }
 
 async function unlessRefused(code: string, send: () => Promise<unknown>): Promise<void> {

@@ -10,6 +10,7 @@ import { clientTokens } from './client-tokens.ts';
 import { consistency } from './consistency.ts';
 import { dependencies } from './dependencies.ts';
 import { type Faults, faultList } from './faults.ts';
+import { groups } from './groups.ts';
 import { instanceRecords } from './instances.ts';
 import { type LoadBalancers, loadBalancers } from './load-balancers.ts';
 import { natGateways } from './nat-gateways.ts';
@@ -94,6 +95,7 @@ function partsOf(options: ProxyOptions) {
   const balancers = loadBalancers(instances);
   const gateways = natGateways();
   const known = accounts();
+  const scaling = groups();
   const world: World = {
     upstream: upstream(options.upstream),
     log: callLog(),
@@ -105,12 +107,13 @@ function partsOf(options: ProxyOptions) {
       ...dependencies({ instances, balancers, gateways }),
       ...balancers.rules,
       ...gateways.rules,
+      ...scaling.rules,
       ...consistency(instances),
       ...launchLimits(instances),
     ],
     now,
   };
-  return { world, instances, tokens, balancers, gateways };
+  return { world, instances, tokens, balancers, gateways, scaling };
 }
 
 async function stop(server: Server, world: World): Promise<void> {

@@ -26,7 +26,6 @@ const LISTINGS: readonly Listing[] = [
   ec2('networkInterfaces', 'DescribeNetworkInterfaces', 'networkInterfaceSet'),
   ec2('securityGroups', 'DescribeSecurityGroups', 'securityGroupInfo'),
   ec2('securityGroupRules', 'DescribeSecurityGroupRules', 'securityGroupRuleSet'),
-  ec2('volumes', 'DescribeVolumes', 'volumeSet'),
   ec2('launchTemplates', 'DescribeLaunchTemplates', 'launchTemplates'),
   ec2('keyPairs', 'DescribeKeyPairs', 'keySet'),
   ec2('vpcEndpoints', 'DescribeVpcEndpoints', 'vpcEndpointSet'),
@@ -57,7 +56,10 @@ export async function snapshotOf(upstream: Upstream, caller: Caller): Promise<st
   for (const listing of LISTINGS) world[listing.name] = (await list(upstream, caller, listing)).map(plain);
   const instances = await livingInstances(upstream, caller);
   world['instances'] = instances.map(plain);
-  world['tags'] = (await tagsOf(upstream, caller)).map(plain);
+  const living = new Set(instances.map((item) => textAt(item, 'instanceId')));
+  const volumes = await list(upstream, caller, ec2('volumes', 'DescribeVolumes', 'volumeSet'));
+  world['volumes'] = volumes.filter((item) => isThere(item, living)).map(plain);
+  world['tags'] = (await tagsOf(upstream, caller, JSON.stringify(world))).map(plain);
   world['listeners'] = await listeners(upstream, caller);
   world['secrets'] = await jsonList(upstream, caller, SECRETS);
   world['parameters'] = await jsonList(upstream, caller, PARAMETERS);
@@ -89,11 +91,22 @@ async function livingInstances(upstream: Upstream, caller: Caller): Promise<Elem
     .filter((item) => textAt(item, 'instanceState', 'name') !== 'terminated');
 }
 
-/** Of what lives: the other listings carry these tags, but not for every kind. */
-async function tagsOf(upstream: Upstream, caller: Caller): Promise<Element[]> {
+/** Of the volumes that a group's instance got from its template, moto keeps one for ever, attached to what has ended. */
+function isThere(volume: Element, living: ReadonlySet<string>): boolean {
+  const instanceID = textAt(volume, 'attachmentSet', 'item', 'instanceId');
+  return instanceID === '' || living.has(instanceID);
+}
+
+/** What these ids begin with is in the other listings, as long as it lives. */
+const LISTED = /^(i|vpc|subnet|rtb|igw|nat|eipalloc|eni|sg|vol)-/;
+
+/** Of what lives: the other listings carry these tags, but not for every kind. Moto keeps tags of what was deleted. */
+async function tagsOf(upstream: Upstream, caller: Caller, living: string): Promise<Element[]> {
   const tags = await list(upstream, caller, ec2('tags', 'DescribeTags', 'tagSet'));
-  // Tags of a terminated instance, or of a deleted gateway, go away with it.
-  return tags.filter((tag) => !['instance', 'natgateway'].includes(textAt(tag, 'resourceType')));
+  return tags.filter((tag) => {
+    const id = textAt(tag, 'resourceId');
+    return !LISTED.test(id) || living.includes(`"${id}"`);
+  });
 }
 
 async function listeners(upstream: Upstream, caller: Caller): Promise<Plain[]> {

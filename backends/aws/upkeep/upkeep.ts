@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Looks after living instances: their place in the load balancer, what was needed to boot them, what was changed on them outside, and
+// what AWS is about to do to them.
+import { parseProviderID } from '../../../api/provider-id.ts';
+import type { Clock } from '../../../runtime/clock.ts';
+import type { Ctx } from '../../../runtime/context.ts';
+import { errorMessage, TerminalError, TransientError } from '../../../runtime/errors.ts';
+import type { MachineFacts, Upkeep, UpkeepReport } from '../../backend.ts';
+import type { Observation } from '../instance/observation.ts';
+import type { InstanceRecord } from '../instance/record.ts';
+import { openSession } from '../instance/where.ts';
+import type { TargetRegistry } from '../load-balancer/targets.ts';
+import type { AWSSession, AWSSessions } from '../session/session.ts';
+import { CLUSTER_TAG } from '../tags.ts';
+import type { UserDataStore } from '../user-data/user-data.ts';
+import { driftOf, isOurs } from './drift.ts';
+import { createInterruptions } from './interruptions.ts';
+import { createRepair, type Repair } from './repair.ts';
+
+export interface UpkeepOptions {
+  readonly sessions: AWSSessions;
+  readonly targets: TargetRegistry;
+  readonly userData: UserDataStore;
+  /** The one of the machine backend. */
+  readonly observation: Pick<Observation, 'store' | 'wake'>;
+  readonly clock: Clock;
+}
+
+/** The upkeep, and what has to be run every few seconds for it. */
+export interface AWSUpkeep extends Upkeep {
+  /** Asks for spot notices and planned maintenance where that is due. Never rejects. */
+  tick(ctx: Ctx): Promise<void>;
+}
+
+/** AWS did not answer: nothing is known to be wrong. */
+const RETRY_MS = 30_000;
+/** A target that somebody took out of the load balancer comes back in this time. */
+const TARGET_MS = 10 * 60_000;
+
+/** What one duty found. */
+type Found = Pick<UpkeepReport, 'pollMs' | 'differs'>;
+
+/** One machine, and what is known of its instance. */
+interface Looked {
+  readonly session: AWSSession;
+  readonly machine: MachineFacts;
+  readonly record: InstanceRecord;
+}
+
+/**
+ * Without a call for an instance that is as it shall be. What AWS refuses is in the report, and what it does not answer is tried again:
+ * a machine is not unwell because nobody can look after it.
+ */
+export function createUpkeep(options: UpkeepOptions): AWSUpkeep {
+  const { sessions, targets, userData, observation, clock } = options;
+  const interruptions = createInterruptions(options);
+  const repair = createRepair(clock);
+
+  return {
+    async upkeep(ctx, machine, instance) {
+      const id = instanceIDOf(instance.providerID);
+      const session = await openSession(ctx, sessions, machine);
+      const record = observation.store(session).byID(id);
+      if (record === undefined) return {};
+      const looked: Looked = { session, machine, record };
+      const found = [
+        await attempt(ctx, () => inLoadBalancer(ctx, targets, looked)),
+        await attempt(ctx, () => withoutUserData(ctx, userData, looked)),
+        await attempt(ctx, () => asSpecified(ctx, repair, looked)),
+      ];
+      const notice = await interruptions.of(ctx, session, id);
+      const replace = machine.spec.aws?.onInterruption === 'Replace';
+      return { ...together(found), ...(notice !== undefined && { interruption: { ...notice, replace } }) };
+    },
+    tick: (ctx) => interruptions.tick(ctx),
+  };
+}
+
+function instanceIDOf(providerID: string): string {
+  const parsed = parseProviderID(providerID);
+  return parsed?.backend === 'aws' ? parsed.instanceID : '';
+}
+
+async function attempt(ctx: Ctx, duty: () => Promise<Found>): Promise<Found> {
+  try {
+    return await duty();
+  } catch (error) {
+    if (error instanceof TransientError) {
+      ctx.log.info({ message: errorMessage(error) }, 'The instance could not be looked after; trying again');
+      return { pollMs: error.retryAfterMs ?? RETRY_MS };
+    }
+    if (error instanceof TerminalError) return { differs: errorMessage(error), pollMs: TARGET_MS };
+    throw error;
+  }
+}
+
+async function inLoadBalancer(ctx: Ctx, targets: TargetRegistry, looked: Looked): Promise<Found> {
+  const { session, machine, record } = looked;
+  const { cluster, infrastructureID } = machine;
+  const balancer = cluster?.controlPlaneLoadBalancer;
+  if (!machine.controlPlane || balancer?.type !== 'NLB' || record.state !== 'running') return {};
+  if (cluster?.aws === undefined || infrastructureID === undefined) return {};
+  const scope = { infrastructureID, spec: cluster.aws, nlb: balancer.nlb, type: balancer.type };
+  const registration = await targets.register(ctx, session, scope, record.id);
+  if (registration.done) return { pollMs: TARGET_MS };
+  ctx.log.info({ message: registration.message }, 'Waiting for the load balancer to take the instance');
+  return { pollMs: registration.pollMs };
+}
+
+async function withoutUserData(ctx: Ctx, userData: UserDataStore, looked: Looked): Promise<Found> {
+  const { session, machine, record } = looked;
+  if (machine.hasNode) await userData.remove(ctx, session, machine, record.tags);
+  return {};
+}
+
+async function asSpecified(ctx: Ctx, repair: Repair, { session, machine, record }: Looked): Promise<Found> {
+  if (!isOurs(record, machine)) {
+    const differs = `Instance ${record.id} has lost its tag ${CLUSTER_TAG}, so that nothing is changed on it: give it back, or delete the Machine`;
+    return { differs };
+  }
+  return repair(ctx, session, { id: record.id, drift: driftOf(record, machine) });
+}
+
+function together(found: readonly Found[]): UpkeepReport {
+  const differs = found.flatMap((one) => one.differs ?? []).join('; ');
+  const polls = found.flatMap(({ pollMs }) => pollMs ?? []);
+  return {
+    ...(polls.length > 0 && { pollMs: Math.min(...polls) }),
+    ...(differs !== '' && { differs }),
+  };
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// Auto Scaling groups and launch templates, where moto differs: it forgets which version of a template an instance was made from, keeps
+// interfaces of what has ended, and cannot delete versions.
+import { instanceItems } from './instances.ts';
+import { answerOf, listParam } from './protocol.ts';
+import type { Exchange, Rule } from './rule.ts';
+import { type Element, element, find, items, parseXML, setChild, textAt, writeXML } from './xml.ts';
+
+export interface Groups {
+  readonly rules: readonly Rule[];
+  clear(): void;
+}
+
+/** The rules. */
+export function groups(): Groups {
+  /** `lt-1/2` */
+  const deleted = new Set<string>();
+  return {
+    rules: [groupEnds(), groupDescriptions(), versionDeletions(deleted), versionList(deleted)],
+    clear: () => deleted.clear(),
+  };
+}
+
+/** What may end instances of a group. */
+const ENDS = [
+  'TerminateInstanceInAutoScalingGroup',
+  'UpdateAutoScalingGroup',
+  'SetDesiredCapacity',
+  'DeleteAutoScalingGroup',
+];
+
+/** With an instance go its interfaces. */
+function groupEnds(): Rule {
+  return {
+    actions: ENDS.map((action) => `autoscaling.${action}`),
+    async handle(exchange, next) {
+      const answer = await next(exchange.request);
+      if (answer.status < 400) await sweep(exchange);
+      return answer;
+    },
+  };
+}
+
+async function sweep(exchange: Exchange): Promise<void> {
+  const ask = (action: string, params: Record<string, string> = {}) =>
+    exchange.ask({ service: 'ec2', action, params });
+  const params = {
+    'Filter.1.Name': 'instance-state-name',
+    'Filter.1.Value.1': 'terminated',
+    MaxResults: '1000',
+  };
+  const ended = new Set(
+    instanceItems(await ask('DescribeInstances', params)).map((item) => textAt(item, 'instanceId')),
+  );
+  for (const one of items(await ask('DescribeNetworkInterfaces'), 'networkInterfaceSet'))
+    if (ended.has(textAt(one, 'attachment', 'instanceId')))
+      await ask('DeleteNetworkInterface', { NetworkInterfaceId: textAt(one, 'networkInterfaceId') });
+}
+
+/** The version that an instance was made from, not the one that is the default now. */
+function groupDescriptions(): Rule {
+  return {
+    actions: ['autoscaling.DescribeAutoScalingGroups'],
+    async handle(exchange, next) {
+      const answer = await next(exchange.request);
+      if (answer.status >= 400) return answer;
+      const document = parseXML(answer.body.toString('utf8'));
+      const members = items(document, 'DescribeAutoScalingGroupsResult', 'AutoScalingGroups').flatMap(
+        (group) => items(group, 'Instances'),
+      );
+      if (members.length === 0) return answer;
+      const versions = await versionsOf(exchange);
+      for (const member of members) {
+        const template = find(member, 'LaunchTemplate');
+        const version = versions.get(textAt(member, 'InstanceId'));
+        if (template !== undefined && version !== undefined) setChild(template, element('Version', version));
+      }
+      return { ...answer, body: Buffer.from(writeXML(document)) };
+    },
+  };
+}
+
+const VERSION_TAG = 'aws:ec2launchtemplate:version';
+
+async function versionsOf(exchange: Exchange): Promise<Map<string, string>> {
+  const params = { 'Filter.1.Name': 'tag-key', 'Filter.1.Value.1': VERSION_TAG, MaxResults: '1000' };
+  const answer = await exchange.ask({ service: 'ec2', action: 'DescribeInstances', params });
+  const version = (item: Element) =>
+    textAt(
+      items(item, 'tagSet').find((tag) => textAt(tag, 'key') === VERSION_TAG),
+      'value',
+    );
+  return new Map(instanceItems(answer).map((item) => [textAt(item, 'instanceId'), version(item)]));
+}
+
+function versionDeletions(deleted: Set<string>): Rule {
+  return {
+    actions: ['ec2.DeleteLaunchTemplateVersions'],
+    handle({ request }) {
+      const id = request.params.get('LaunchTemplateId') ?? '';
+      const versions = listParam(request.params, 'LaunchTemplateVersion');
+      for (const version of versions) deleted.add(`${id}/${version}`);
+      const done = versions.map((version) =>
+        element('item', [element('launchTemplateId', id), element('versionNumber', version)]),
+      );
+      const document = element('DeleteLaunchTemplateVersionsResponse', [
+        ...[element('requestId', 'proxy'), element('successfullyDeletedLaunchTemplateVersionSet', done)],
+      ]);
+      return Promise.resolve(answerOf(200, 'text/xml;charset=UTF-8', writeXML(document)));
+    },
+  };
+}
+
+function versionList(deleted: Set<string>): Rule {
+  return {
+    actions: ['ec2.DescribeLaunchTemplateVersions'],
+    applies: () => deleted.size > 0,
+    async handle(exchange, next) {
+      const answer = await next(exchange.request);
+      if (answer.status >= 400) return answer;
+      const document = parseXML(answer.body.toString('utf8'));
+      const set = find(document, 'launchTemplateVersionSet');
+      if (set !== undefined)
+        set.children = set.children.filter(
+          (item) => !deleted.has(`${textAt(item, 'launchTemplateId')}/${textAt(item, 'versionNumber')}`),
+        );
+      return { ...answer, body: Buffer.from(writeXML(document)) };
+    },
+  };
+}
