@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything that knows AWS, and its SDK. Loaded by aws.ts with the first object that needs it: who has none does not carry it.
+import { createExistingResources } from '../backends/aws/instance/existing.ts';
+import { createImages } from '../backends/aws/instance/image.ts';
+import { createInstanceTypes } from '../backends/aws/instance/instance-type.ts';
+import { createObservation } from '../backends/aws/instance/observation.ts';
 import { createAWSLoadBalancer } from '../backends/aws/load-balancer/load-balancer.ts';
 import { createAWSBackend } from '../backends/aws/machine-backend.ts';
 import { createAWSNetwork } from '../backends/aws/network/network.ts';
+import { createAWSPoolBackend } from '../backends/aws/pool/pool-backend.ts';
 import { createAWSSessions } from '../backends/aws/session/sessions.ts';
+import { createSizing } from '../backends/aws/sizing.ts';
+import { createUpkeep } from '../backends/aws/upkeep/upkeep.ts';
 import { createUserDataStore } from '../backends/aws/user-data/user-data.ts';
 import type { CloudIdentities } from '../backends/cloud-identities.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -21,10 +28,25 @@ export interface AWSPartsOptions {
 export function awsParts({ identities, clock, metrics, windowMs }: AWSPartsOptions) {
   const sessions = createAWSSessions({ identities, clock, metrics });
   const network = createAWSNetwork({ sessions, clock });
-  const balancer = createAWSLoadBalancer({ sessions, network, clock });
+  const targets = createAWSLoadBalancer({ sessions, network, clock });
   const userData = createUserDataStore();
-  const machines = createAWSBackend({ sessions, network, targets: balancer, userData, clock, windowMs });
-  return { machines, clusters: { ...network, ...balancer }, close: () => sessions.close() };
+  const observation = createObservation({ sessions, clock, windowMs });
+  const types = createInstanceTypes(clock);
+  const sizing = createSizing({ sessions, types });
+  const shared = { sessions, network, targets, userData, observation, sizing, clock, windowMs };
+  const upkeep = createUpkeep(shared);
+  return {
+    machines: createAWSBackend({ ...shared, upkeep }),
+    upkeep,
+    clusters: { ...network, ...targets },
+    pools: createAWSPoolBackend({
+      ...shared,
+      images: createImages(clock),
+      instanceTypes: types,
+      existing: createExistingResources(clock),
+    }),
+    close: () => sessions.close(),
+  };
 }
 
 export type AWSParts = ReturnType<typeof awsParts>;

@@ -78,6 +78,7 @@ function lookAt(parts: Lazy<AWSParts>, wake: (machine: ObjectName) => void): (ct
     const loaded = await parts.known();
     if (loaded === undefined) return;
     await loaded.machines.tick(ctx);
+    await loaded.upkeep.tick(ctx);
     await tell(ctx);
   };
 }

@@ -9,9 +9,9 @@ import {
   TSClusterKind,
   TSMachineKind,
 } from '../../api/kinds.ts';
-import { CLUSTER_NAME_LABEL } from '../../api/labels.ts';
-import type { TSCluster } from '../../api/tscluster.ts';
-import type { TSMachine } from '../../api/tsmachine.ts';
+import { CLUSTER_NAME_LABEL, CONTROL_PLANE_LABEL } from '../../api/labels.ts';
+import type { TSCluster, TSClusterSpec } from '../../api/tscluster.ts';
+import type { TSMachine, TSMachineSpec } from '../../api/tsmachine.ts';
 import { kubeconfigSecret } from '../../hack/stack/cluster-secrets.ts';
 import { nameOf } from '../../runtime/object.ts';
 import type { Environment } from './harness.ts';
@@ -34,13 +34,15 @@ export interface BareClusterOptions {
   readonly purpose: string;
   /** Machines join a real API server as Nodes; default false: there is no kubeconfig, and their guests wait for ever. */
   readonly joins?: boolean;
+  /** Default: the in-memory backend. */
+  readonly infrastructure?: { readonly cluster: TSClusterSpec; readonly machine: TSMachineSpec };
 }
 
-/** Workers of one Cluster whose infrastructure is provisioned. */
+/** Machines of one Cluster whose infrastructure is provisioned. */
 export interface BareCluster {
   readonly namespace: string;
-  /** Makes `count` more Machines, each with its TSMachine. */
-  addMachines(count: number): Promise<void>;
+  /** Makes `count` more Machines, each with its TSMachine; workers unless said otherwise. */
+  addMachines(count: number, options?: { readonly controlPlane?: boolean }): Promise<void>;
   tsMachines(): Promise<TSMachine[]>;
   /** How many are provisioned. */
   provisioned(): Promise<number>;
@@ -55,7 +57,8 @@ export async function bareCluster(
 ): Promise<BareCluster> {
   const { client } = environment;
   const namespace = await environment.namespace(options.purpose);
-  await createCluster(environment, namespace);
+  const { cluster, machine } = options.infrastructure ?? IN_MEMORY;
+  await createCluster(environment, namespace, cluster);
   if (options.joins === true) {
     const { pki } = await environment.workload();
     await client.create(SecretKind, kubeconfigSecret({ namespace, clusterName: NAME, pki }));
@@ -65,9 +68,11 @@ export async function bareCluster(
   return {
     namespace,
     tsMachines,
-    async addMachines(count) {
+    async addMachines(count, { controlPlane = false } = {}) {
       const names = Array.from({ length: count }, () => `m-${String(made++).padStart(3, '0')}`);
-      await Promise.all(names.map((name) => createMachine(environment, { namespace, name })));
+      const create = (name: string) =>
+        createMachine(environment, { namespace, name }, { spec: machine, controlPlane });
+      await Promise.all(names.map(create));
     },
     provisioned: async () => (await tsMachines()).filter(isProvisioned).length,
     async deleteTSMachines(count) {
@@ -81,9 +86,15 @@ function isProvisioned({ status }: TSMachine): boolean {
   return status?.initialization?.provisioned === true;
 }
 
-async function createCluster({ client }: Environment, namespace: string): Promise<void> {
+const controlPlaneEndpoint = { host: '127.0.0.1', port: 6443 };
+
+const IN_MEMORY: NonNullable<BareClusterOptions['infrastructure']> = {
+  cluster: { controlPlaneEndpoint, inMemory: { bootDelaySeconds: 0 } },
+  machine: { inMemory: {} },
+};
+
+async function createCluster({ client }: Environment, namespace: string, spec: TSClusterSpec): Promise<void> {
   const metadata = { namespace, name: NAME };
-  const controlPlaneEndpoint = { host: '127.0.0.1', port: 6443 };
   const cluster = await client.create<Cluster>(ClusterKind, {
     apiVersion: ClusterKind.apiVersion,
     kind: ClusterKind.kind,
@@ -96,7 +107,7 @@ async function createCluster({ client }: Environment, namespace: string): Promis
     apiVersion: TSClusterKind.apiVersion,
     kind: TSClusterKind.kind,
     metadata: ownedBy(cluster, { ...metadata, controller: false }),
-    spec: { controlPlaneEndpoint, inMemory: { bootDelaySeconds: 0 } },
+    spec,
   });
   const value = Buffer.from(WORKER_DATA).toString('base64');
   const secret = { namespace, name: BOOTSTRAP_SECRET, labels: { [CLUSTER_NAME_LABEL]: NAME } };
@@ -106,11 +117,13 @@ async function createCluster({ client }: Environment, namespace: string): Promis
 async function createMachine(
   { client, stack }: Environment,
   metadata: { namespace: string; name: string },
+  { spec, controlPlane }: { readonly spec: TSMachineSpec; readonly controlPlane: boolean },
 ): Promise<void> {
+  const role = controlPlane ? { [CONTROL_PLANE_LABEL]: '' } : {};
   const machine = await client.create<Machine>(MachineKind, {
     apiVersion: MachineKind.apiVersion,
     kind: MachineKind.kind,
-    metadata: { ...metadata, labels: { [CLUSTER_NAME_LABEL]: NAME } },
+    metadata: { ...metadata, labels: { [CLUSTER_NAME_LABEL]: NAME, ...role } },
     spec: {
       clusterName: NAME,
       version: stack.versions.kubernetes,
@@ -122,7 +135,7 @@ async function createMachine(
     apiVersion: TSMachineKind.apiVersion,
     kind: TSMachineKind.kind,
     metadata: ownedBy(machine, { ...metadata, controller: true }),
-    spec: { inMemory: {} },
+    spec,
   });
 }
 

@@ -39,6 +39,8 @@ export interface ClusterOptions {
   readonly template?: string;
   /** Further variables of the template. */
   readonly variables?: Readonly<Record<string, string>>;
+  /** Changes the manifest before it is applied. */
+  readonly change?: (manifest: string, endpoint: APIServer) => string;
   /** Name of the API server that is the endpoint, see {@link Environment.workload}; default `workload`. */
   readonly workload?: string;
   /** Leave the kubeconfig to the control plane provider, which takes 30 s longer; default false. */
@@ -160,7 +162,8 @@ function environment({ owned, ...facts }: Facts): Environment {
       const kubeconfig = options.generatedKubeconfig === true ? [] : [kubeconfigSecret(identity)];
       for (const secret of [...clusterSecrets(identity), ...kubeconfig])
         await client.create(SecretKind, secret);
-      const manifest = await manifestOf(options, endpoint, facts);
+      const generated = await manifestOf(options, endpoint, facts);
+      const manifest = options.change?.(generated, endpoint) ?? generated;
       await applyText({ stack, apiServer }, manifest);
       return manifest;
     },

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+// What happens to living instances: drift is repaired, notices are told in time, and calm costs no calls.
+import {
+  CreateTagsCommand,
+  DeleteTagsCommand,
+  DescribeInstancesCommand,
+  ModifyInstanceMetadataOptionsCommand,
+  ModifyNetworkInterfaceAttributeCommand,
+  CreateSecurityGroupCommand,
+} from '@aws-sdk/client-ec2';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { AWSMachineSpec } from '../../api/aws/machine.ts';
+import type { AWSBackend } from '../../backends/aws/machine-backend.ts';
+import { createInstanceTypes } from '../../backends/aws/instance/instance-type.ts';
+import { createObservation } from '../../backends/aws/instance/observation.ts';
+import type { AWSSessions } from '../../backends/aws/session/session.ts';
+import { createAWSSessions } from '../../backends/aws/session/sessions.ts';
+import { createSizing } from '../../backends/aws/sizing.ts';
+import { CLUSTER_TAG } from '../../backends/aws/tags.ts';
+import { type AWSUpkeep, createUpkeep } from '../../backends/aws/upkeep/upkeep.ts';
+import { createUserDataStore } from '../../backends/aws/user-data/user-data.ts';
+import type { ExistingInstance, MachineFacts, UpkeepReport } from '../../backends/backend.ts';
+import { parseProviderID } from '../../api/provider-id.ts';
+import { createMetrics } from '../../runtime/metrics.ts';
+import { bootstrapData, intentFor, type MachineWorld, startMachineWorld } from '../aws/machine-world.ts';
+
+let world: MachineWorld;
+let sessions: AWSSessions;
+let backend: AWSBackend;
+let upkeep: AWSUpkeep;
+/** Ids that the load balancer was given. */
+let registered: string[];
+
+beforeAll(async () => {
+  world = await startMachineWorld();
+});
+
+afterAll(async () => {
+  sessions?.close();
+  await world?.stop();
+});
+
+beforeEach(async () => {
+  await world.reset();
+  newManager();
+});
+
+/** What a manager has that was just started. */
+function newManager(): void {
+  const { clock, proxy } = world;
+  const source = { kind: 'static', accessKeyID: 'test', secretAccessKey: 'test' } as const;
+  const identities = { aws: async () => ({ key: 'test', source, roles: [] }) };
+  sessions = createAWSSessions({ identities, clock, metrics: createMetrics(), endpoint: proxy.url });
+  const observation = createObservation({ sessions, clock });
+  const userData = createUserDataStore();
+  registered = [];
+  const targets = {
+    register: async (_ctx: unknown, _session: unknown, _cluster: unknown, id: string) => {
+      registered.push(id);
+      return { done: true } as const;
+    },
+    deregister: async () => ({ done: true }) as const,
+  };
+  upkeep = createUpkeep({ sessions, targets, userData, observation, clock });
+  backend = world.manager({ sessions, observation, upkeep, userData, targets });
+}
+
+async function running(
+  overrides: Partial<MachineFacts> = {},
+  aws: Partial<AWSMachineSpec> = {},
+): Promise<{ readonly machine: MachineFacts; readonly id: string }> {
+  const { ctx } = world;
+  const wanted = world.machine(overrides, aws);
+  const intent = await intentFor(backend, ctx, wanted);
+  await backend.create(ctx, { ...wanted, intent }, intent, bootstrapData);
+  const made = await observed({ ...wanted, intent });
+  const parsed = parseProviderID(made.providerID);
+  const machine = { ...wanted, intent, providerID: made.providerID };
+  await backend.tick(ctx);
+  world.proxy.clearCalls();
+  return { machine, id: parsed?.backend === 'aws' ? parsed.instanceID : '' };
+}
+
+async function observed(machine: MachineFacts): Promise<ExistingInstance> {
+  const seen = await backend.observe(world.ctx, machine);
+  if (seen.state === 'absent') throw new Error('the instance is not there');
+  return seen;
+}
+
+async function lookAfter(machine: MachineFacts): Promise<UpkeepReport> {
+  return backend.upkeep(world.ctx, machine, await observed(machine));
+}
+
+/** After the next list of everything. */
+async function later(ms = 31_000): Promise<void> {
+  world.clock.shift(ms);
+  await backend.tick(world.ctx);
+  await upkeep.tick(world.ctx);
+}
+
+async function reallyThere(id: string) {
+  const { Reservations } = await world.ec2.send(new DescribeInstancesCommand({ InstanceIds: [id] }));
+  const [instance] = Reservations?.[0]?.Instances ?? [];
+  return {
+    tags: Object.fromEntries((instance?.Tags ?? []).map(({ Key = '', Value }) => [Key, Value])),
+    groups: (instance?.SecurityGroups ?? []).map(({ GroupId }) => GroupId),
+    interfaceID: instance?.NetworkInterfaces?.[0]?.NetworkInterfaceId,
+    metadata: instance?.MetadataOptions,
+  };
+}
+
+const writes = () =>
+  world.proxy
+    .calls()
+    .map(({ action }) => action)
+    .filter((action) => !action.startsWith('Describe'));
+
+describe('upkeep', () => {
+  it('makes no call of its own for instances that are as they shall be', async () => {
+    const made = [await running(), await running(), await running()];
+    for (const { machine } of made) expect(await lookAfter(machine)).toEqual({});
+    world.proxy.clearCalls();
+    for (const { machine } of made) expect(await lookAfter(machine)).toEqual({});
+    expect(world.proxy.calls()).toEqual([]);
+  });
+
+  it('gives tags back, and leaves those of others and a changed name alone', async () => {
+    const { machine, id } = await running({}, { tags: { team: 'blue' } });
+    const before = (await reallyThere(id)).tags;
+    const Tags = [
+      { Key: 'team', Value: 'red' },
+      { Key: 'Name', Value: 'mine' },
+      { Key: 'other', Value: 'stays' },
+    ];
+    await world.ec2.send(new CreateTagsCommand({ Resources: [id], Tags }));
+    await later();
+    const { differs } = await lookAfter(machine);
+    expect(differs).toBeUndefined();
+    expect((await reallyThere(id)).tags).toEqual({ ...before, Name: 'mine', other: 'stays' });
+    await lookAfter(machine);
+    expect(writes()).toEqual(['CreateTags']);
+  });
+
+  it('gives security groups and metadata options back, once each', async () => {
+    const { machine, id } = await running();
+    const before = await reallyThere(id);
+    const { GroupId = '' } = await world.ec2.send(
+      new CreateSecurityGroupCommand({ GroupName: 'other', Description: 'x', VpcId: world.facts.vpcID }),
+    );
+    const NetworkInterfaceId = before.interfaceID ?? '';
+    await world.ec2.send(
+      new ModifyNetworkInterfaceAttributeCommand({ NetworkInterfaceId, Groups: [GroupId] }),
+    );
+    await world.ec2.send(
+      new ModifyInstanceMetadataOptionsCommand({
+        InstanceId: id,
+        HttpTokens: 'optional',
+        HttpPutResponseHopLimit: 5,
+      }),
+    );
+    expect((await reallyThere(id)).groups).toEqual([GroupId]);
+    await later();
+    await lookAfter(machine);
+    await lookAfter(machine);
+    const after = await reallyThere(id);
+    expect(after.groups).toEqual(before.groups);
+    expect(after.metadata).toMatchObject({ HttpTokens: 'required', HttpPutResponseHopLimit: 1 });
+    expect(writes().sort()).toEqual(['ModifyInstanceMetadataOptions', 'ModifyNetworkInterfaceAttribute']);
+  });
+
+  it('says that somebody changes it back, and then seldom tries', async () => {
+    const { machine, id } = await running({}, { tags: { team: 'blue' } });
+    const reports: UpkeepReport[] = [];
+    for (let time = 0; time < 6; time++) {
+      await world.ec2.send(new CreateTagsCommand({ Resources: [id], Tags: [{ Key: 'team', Value: 'red' }] }));
+      await later(100_000);
+      reports.push(await lookAfter(machine));
+    }
+    expect(reports.at(-1)?.differs).toContain(
+      '(team) were put right 3 times, and somebody changes them back',
+    );
+    expect(writes()).toEqual(['CreateTags', 'CreateTags', 'CreateTags']);
+  });
+
+  it('says what AWS refuses, without a hot loop; what AWS does not answer is no trouble', async () => {
+    const { machine, id } = await running({}, { tags: { team: 'blue' } });
+    await world.ec2.send(new DeleteTagsCommand({ Resources: [id], Tags: [{ Key: 'team' }] }));
+    await later();
+    world.proxy.faults.add({ action: 'CreateTags', kind: 'serverError', times: 1 });
+    expect(await lookAfter(machine)).toEqual({ pollMs: 30_000 });
+    world.proxy.faults.add({
+      action: 'CreateTags',
+      kind: 'error',
+      ...{ status: 403, code: 'UnauthorizedOperation', message: 'You are not authorized.' },
+    });
+    for (let time = 0; time < 3; time++)
+      expect((await lookAfter(machine)).differs).toContain(`Tags of instance ${id} (team) differ:`);
+    expect(world.proxy.countOf('CreateTags')).toBe(2);
+  });
+
+  it('changes nothing on an instance that lost the tag of its cluster', async () => {
+    const { machine, id } = await running({}, { tags: { team: 'blue' } });
+    const Tags = [{ Key: CLUSTER_TAG }, { Key: 'team' }];
+    await world.ec2.send(new DeleteTagsCommand({ Resources: [id], Tags }));
+    await later();
+    expect((await lookAfter(machine)).differs).toContain('has lost its tag ts-provider/cluster');
+    expect(writes()).toEqual([]);
+  });
+
+  it('registers control plane instances of a cluster with an NLB, and no others', async () => {
+    const aws = { region: 'us-east-1', identityRef: { name: 'default' }, network: { managed: {} } };
+    const cluster = { aws, controlPlaneLoadBalancer: { type: 'NLB' as const } };
+    const controlPlane = await running({ controlPlane: true, cluster });
+    const worker = await running({ cluster });
+    const elsewhere = await running({ controlPlane: true });
+    for (const { machine } of [controlPlane, worker, elsewhere]) await lookAfter(machine);
+    expect(registered).toEqual([controlPlane.id]);
+  });
+
+  it('deletes stored bootstrap data when there is a Node, once', async () => {
+    const storage = { userData: { storage: 'SecretsManager' }, iamInstanceProfile: 'nodes' } as const;
+    const { machine } = await running({}, storage);
+    await lookAfter(machine);
+    expect(world.proxy.countOf('DeleteSecret')).toBe(0);
+    for (let time = 0; time < 3; time++) await lookAfter({ ...machine, hasNode: true });
+    expect(world.proxy.countOf('DeleteSecret')).toBe(1);
+  });
+});
+
+describe('interruptions', () => {
+  it('of spot instances are told within seconds, wake the machine, and ask for replacement where that is wanted', async () => {
+    const { machine } = await running({}, { spot: {} });
+    const { machine: other, id } = await running({}, { spot: {}, onInterruption: 'Replace' });
+    await lookAfter(other);
+    const { cursor } = await backend.changes(world.ctx, '');
+    world.proxy.warnOfInterruption(id);
+    world.clock.shift(16_000);
+    await upkeep.tick(world.ctx);
+    expect((await backend.changes(world.ctx, cursor)).machines).toEqual([
+      { namespace: other.namespace, name: other.name },
+    ]);
+    const { interruption } = await lookAfter(other);
+    expect(interruption).toMatchObject({ reason: 'SpotInterruption', replace: true });
+    expect(interruption?.message).toContain(`terminates spot instance ${id}`);
+    expect((await lookAfter(machine)).interruption).toBeUndefined();
+  });
+
+  it('by maintenance are told, and gone when they are called off', async () => {
+    const { machine, id } = await running();
+    world.proxy.scheduleEvent(id, {
+      code: 'instance-retirement',
+      description: 'The instance is running on degraded hardware',
+      notBefore: new Date(Date.UTC(2030, 0, 2)),
+    } as never);
+    await later(61_000);
+    const { interruption } = await lookAfter(machine);
+    expect(interruption).toMatchObject({ reason: 'MaintenanceScheduled', replace: false });
+    expect(interruption?.message).toContain('instance-retirement');
+    expect(interruption?.message).toContain('degraded hardware');
+    world.proxy.scheduleEvent(id);
+    await later(61_000);
+    expect((await lookAfter(machine)).interruption).toBeUndefined();
+  });
+
+  it('are known to a manager that was just started, in one call for all machines', async () => {
+    const made = [await running(), await running()];
+    newManager();
+    for (const { machine } of made) await observed(machine);
+    world.proxy.clearCalls();
+    await Promise.all(made.map(({ machine }) => lookAfter(machine)));
+    expect(world.proxy.countOf('DescribeInstanceStatus')).toBe(1);
+    expect(world.proxy.countOf('DescribeSpotInstanceRequests')).toBe(0);
+  });
+
+  it('that may not be asked for stop nothing', async () => {
+    const { machine } = await running();
+    newManager();
+    world.proxy.faults.add({
+      action: 'DescribeInstanceStatus',
+      kind: 'error',
+      ...{ status: 403, code: 'UnauthorizedOperation', message: 'You are not authorized.' },
+    });
+    expect(await lookAfter(machine)).toEqual({});
+    expect(await lookAfter(machine)).toEqual({});
+    expect(world.proxy.countOf('DescribeInstanceStatus')).toBe(1);
+  });
+});
+
+describe('sizing', () => {
+  it('says what EC2 says of a type, once a day', async () => {
+    const sizing = createSizing({ sessions, types: createInstanceTypes(world.clock) });
+    const { namespace, spec, cluster } = world.machine({}, { rootVolume: { sizeGiB: 50 } });
+    const size = await sizing.size(world.ctx, { namespace, spec, cluster });
+    expect(size).toEqual({
+      capacity: { cpu: '2', memory: '8192Mi', 'ephemeral-storage': '50Gi' },
+      architecture: 'amd64',
+      operatingSystem: 'linux',
+    });
+    await sizing.size(world.ctx, { namespace, spec, cluster });
+    expect(world.proxy.countOf('DescribeInstanceTypes')).toBe(1);
+    expect(await sizing.size(world.ctx, { namespace, spec, cluster: undefined })).toBeUndefined();
+  });
+});
