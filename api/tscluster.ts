@@ -168,12 +168,30 @@ const fixedLoadBalancer: ValidationRule = {
   fieldPath: '.controlPlaneLoadBalancer',
 };
 
+/** CEL: which load balancer it is, and who reaches it. */
+function nlbOf(spec: string): string {
+  const nlb = `${spec}.controlPlaneLoadBalancer.nlb`;
+  const has = `has(${spec}.controlPlaneLoadBalancer) && has(${nlb})`;
+  return (
+    `[${has} && has(${nlb}.name) ? ${nlb}.name : '', ` +
+    `${has} && has(${nlb}.scheme) ? ${nlb}.scheme : 'InternetFacing']`
+  );
+}
+
 /** Resources stay where they were made, and are found again by what they are tagged with. */
 const awsRules: readonly ValidationRule[] = [
   {
     rule: "TYPE != 'NLB' || has(self.aws)".replace('TYPE', typeOf('self')),
     message: 'controlPlaneLoadBalancer.type NLB needs aws: the load balancer is made there',
     fieldPath: '.controlPlaneLoadBalancer',
+  },
+  {
+    rule:
+      '!has(oldSelf.controlPlaneEndpoint) || !has(oldSelf.controlPlaneEndpoint.host) || ' +
+      `${nlbOf('self')} == ${nlbOf('oldSelf')}`,
+    message:
+      'nlb.name and nlb.scheme are fixed once there is an endpoint, which leads to that load balancer: make a new Cluster for another one',
+    fieldPath: '.controlPlaneLoadBalancer.nlb',
   },
   {
     rule: '!has(oldSelf.infrastructureID) || (has(self.infrastructureID) && self.infrastructureID == oldSelf.infrastructureID)',

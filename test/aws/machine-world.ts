@@ -91,7 +91,14 @@ export async function startMachineWorld(): Promise<MachineWorld> {
     return Reservations.flatMap(({ Instances = [] }) => Instances);
   };
   return {
-    ...{ moto, proxy, clock, ec2, ...known, instances, ctx: { signal, log, clock } },
+    ...{ moto, proxy, clock, ec2, instances, ctx: { signal, log, clock } },
+    // Others after a reset.
+    get facts() {
+      return known.facts;
+    },
+    get imageID() {
+      return known.imageID;
+    },
     manager(overrides = {}) {
       const opened = sessionsAt(proxy.url, clock);
       sessions.add(opened);

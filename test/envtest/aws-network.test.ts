@@ -103,7 +103,7 @@ describe.each(MODES)('a network, $mode', ({ make, shape }) => {
       expect(await world.proxy.snapshot(), `after deletion ${count}`).toBe(before);
       isThrough = !diedMaking && !diedRemoving;
     }
-    expect(count).toBeGreaterThan(shape === MANAGED_SHAPE ? 30 : 6);
+    expect(count).toBeGreaterThan(shape === MANAGED_SHAPE ? 25 : 5);
   });
 
   it('is gone without a trace when the manager died while it was made', { timeout: 600_000 }, async () => {

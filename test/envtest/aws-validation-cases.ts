@@ -177,6 +177,24 @@ const CLUSTERS: readonly ValidationCase[] = [
     want: /aws\.region is fixed/,
   },
   {
+    name: 'another load balancer for an endpoint that leads to the old one',
+    manifest: cluster(at, {
+      controlPlaneEndpoint: { host: 'nlb.example.org', port: 6443 },
+      controlPlaneLoadBalancer: { type: 'NLB', nlb: { name: 'one' } },
+    }),
+    then: { spec: { controlPlaneLoadBalancer: { nlb: { name: 'two' } } } },
+    want: /nlb\.name and nlb\.scheme are fixed once there is an endpoint/,
+  },
+  {
+    name: 'other health checks of a load balancer',
+    manifest: cluster(at, {
+      controlPlaneEndpoint: { host: 'nlb.example.org', port: 6443 },
+      controlPlaneLoadBalancer: { type: 'NLB', nlb: { scheme: 'Internal' } },
+    }),
+    then: { spec: { controlPlaneLoadBalancer: { nlb: { healthCheck: { protocol: 'TCP' } } } } },
+    want: 'accepted',
+  },
+  {
     name: 'infrastructureID taken away',
     manifest: cluster(at, { infrastructureID: 'c-1' }),
     then: { spec: { infrastructureID: null } },

@@ -14,7 +14,7 @@ import { type Choice, choiceOf } from './choice.ts';
 import { putAll } from './describe.ts';
 import { findByToken } from './find.ts';
 import type { Observation } from './observation.ts';
-import { checkOwner, checkSingle } from './owner.ts';
+import { checkNone, checkOwner, checkSingle } from './owner.ts';
 import type { Planner } from './plan.ts';
 import { type InstanceRecord, isEnding } from './record.ts';
 import { explained, isDenied, shortageOf } from './refusal.ts';
@@ -62,7 +62,7 @@ export async function createInstance(
   const made = store.byToken(intent.clientToken);
   if (made.length > 0) return settle(deps, work, made.find((one) => !isEnding(one)) ?? made[0]!);
   if (deps.attempts.takenForMs(machine, intent.clientToken) !== undefined) return findTaken(ctx, deps, work);
-  checkSingle(store, work.machine);
+  checkNone(store, work.machine);
   return launch(ctx, deps, work, data);
 }
 
@@ -91,11 +91,9 @@ async function launch(ctx: Ctx, deps: CreateDeps, work: Work, data: BootstrapDat
     deps.backOff.granted(session, { ...choice, index: Number(choice.offer) });
     return settle(deps, work, store.byID(id)!);
   } catch (error) {
-    if (!(error instanceof AWSRefusal)) {
-      if (!(error instanceof TerminalError)) deps.attempts.unanswered(machine, intent.clientToken);
-      throw error;
-    }
-    return refused(ctx, deps, work, error);
+    if (error instanceof AWSRefusal) return refused(ctx, deps, work, error);
+    if (!(error instanceof TerminalError)) deps.attempts.unanswered(machine, intent.clientToken);
+    throw error;
   }
 }
 

@@ -133,11 +133,9 @@ async function fence(
     const [id = ''] = putAll(store, Instances);
     return store.byID(id);
   } catch (error) {
-    if (!(error instanceof AWSRefusal)) {
-      if (!(error instanceof TerminalError)) attempts.unanswered(machine, intent.clientToken);
-      throw error;
-    }
-    return afterRefusal(deps, machine, error);
+    if (error instanceof AWSRefusal) return afterRefusal(deps, machine, error);
+    if (!(error instanceof TerminalError)) attempts.unanswered(machine, intent.clientToken);
+    throw error;
   }
 }
 

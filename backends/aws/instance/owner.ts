@@ -52,3 +52,16 @@ export function checkSingle(store: InstanceStore, machine: MachineFacts, known?:
     `and terminate the other or take its tags ${TOKEN_TAG} and ${MACHINE_UID_TAG} off`;
   throw new TerminalError(Reason.DuplicateInstances, message);
 }
+
+/**
+ * Before another instance is made: throws TerminalError(DuplicateInstances) when there is one of this machine under another token. The
+ * attempt before was refused, so there should be none.
+ */
+export function checkNone(store: InstanceStore, machine: MachineFacts): void {
+  const [other] = instancesOf(store, machine).filter((record) => !isEnding(record));
+  if (other === undefined) return;
+  const message =
+    `Instance ${other.id} was made for this machine by another attempt than the recorded one, so none is made now; ` +
+    `terminate it, or take its tags ${TOKEN_TAG} and ${MACHINE_UID_TAG} off`;
+  throw new TerminalError(Reason.DuplicateInstances, message);
+}

@@ -57,6 +57,8 @@ export function createAWSNetwork({ sessions, clock }: AWSNetworkDeps): ClusterNe
     ...reader,
     async ensureNetwork(ctx, cluster) {
       const run = await begin(ctx, cluster);
+      // Groups and subnets may be new ones.
+      if (run.memory.hasFresh()) reader.forget(cluster.infrastructureID);
       const domains = await (run.aws.network.managed === undefined ? ensureExisting(run) : ensureOwn(run));
       return answer(run, domains);
     },

@@ -4,14 +4,13 @@ import { createHash } from 'node:crypto';
 import type { LaunchTemplateTagSpecificationRequest, RequestLaunchTemplateData } from '@aws-sdk/client-ec2';
 import type { AWSMachinePoolSpec } from '../../../api/aws/machine-pool.ts';
 import type { BootstrapData } from '../../backend.ts';
-import type { ResolvedImage } from '../instance/image.ts';
-import { launchParameters } from '../instance/request.ts';
+import { type LaunchImage, launchParameters } from '../instance/request.ts';
 import { tagList } from '../tags.ts';
 import { materialOf, userDataOf } from './bootstrap.ts';
 
 /** What was looked up for a pool. */
 export interface PoolPlace {
-  readonly image: Pick<ResolvedImage, 'id' | 'rootDevice'>;
+  readonly image: LaunchImage;
   /** Sorted. */
   readonly subnetIDs: readonly string[];
   /** Of the role first, then the pool's own. */

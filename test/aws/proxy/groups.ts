@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Auto Scaling groups and launch templates, where moto differs: it forgets which version of a template an instance was made from, keeps
-// interfaces of what has ended, and cannot delete versions.
+// interfaces of what has ended, cannot delete versions, and fails for instances of a version that was added with user data.
 import { instanceItems } from './instances.ts';
-import { answerOf, listParam } from './protocol.ts';
+import { answerOf, listParam, withParams } from './protocol.ts';
 import type { Exchange, Rule } from './rule.ts';
 import { type Element, element, find, items, parseXML, setChild, textAt, writeXML } from './xml.ts';
 
@@ -11,13 +11,25 @@ export interface Groups {
   clear(): void;
 }
 
+/** What moto is not told of versions; keys are `lt-1/2`. */
+interface Versions {
+  readonly deleted: Set<string>;
+  /** In base64. */
+  readonly userData: Map<string, string>;
+}
+
 /** The rules. */
 export function groups(): Groups {
-  /** `lt-1/2` */
-  const deleted = new Set<string>();
+  const versions: Versions = { deleted: new Set(), userData: new Map() };
   return {
-    rules: [groupEnds(), groupDescriptions(), versionDeletions(deleted), versionList(deleted)],
-    clear: () => deleted.clear(),
+    rules: [
+      ...[groupEnds(), groupDescriptions()],
+      ...[versionCreations(versions), versionDeletions(versions), versionList(versions)],
+    ],
+    clear() {
+      versions.deleted.clear();
+      versions.userData.clear();
+    },
   };
 }
 
@@ -93,7 +105,28 @@ async function versionsOf(exchange: Exchange): Promise<Map<string, string>> {
   return new Map(instanceItems(answer).map((item) => [textAt(item, 'instanceId'), version(item)]));
 }
 
-function versionDeletions(deleted: Set<string>): Rule {
+const USER_DATA = 'LaunchTemplateData.UserData';
+
+function versionCreations({ userData }: Versions): Rule {
+  return {
+    actions: ['ec2.CreateLaunchTemplateVersion'],
+    async handle({ request }, next) {
+      const params = new URLSearchParams(request.params);
+      const data = params.get(USER_DATA);
+      params.delete(USER_DATA);
+      const answer = await next(withParams(request, params));
+      if (answer.status >= 400 || data === null) return answer;
+      userData.set(keyOf(find(parseXML(answer.body.toString('utf8')), 'launchTemplateVersion')), data);
+      return answer;
+    },
+  };
+}
+
+function keyOf(version: Element | undefined): string {
+  return `${textAt(version, 'launchTemplateId')}/${textAt(version, 'versionNumber')}`;
+}
+
+function versionDeletions({ deleted }: Versions): Rule {
   return {
     actions: ['ec2.DeleteLaunchTemplateVersions'],
     handle({ request }) {
@@ -111,19 +144,21 @@ function versionDeletions(deleted: Set<string>): Rule {
   };
 }
 
-function versionList(deleted: Set<string>): Rule {
+function versionList({ deleted, userData }: Versions): Rule {
   return {
     actions: ['ec2.DescribeLaunchTemplateVersions'],
-    applies: () => deleted.size > 0,
+    applies: () => deleted.size + userData.size > 0,
     async handle(exchange, next) {
       const answer = await next(exchange.request);
       if (answer.status >= 400) return answer;
       const document = parseXML(answer.body.toString('utf8'));
-      const set = find(document, 'launchTemplateVersionSet');
-      if (set !== undefined)
-        set.children = set.children.filter(
-          (item) => !deleted.has(`${textAt(item, 'launchTemplateId')}/${textAt(item, 'versionNumber')}`),
-        );
+      const set = find(document, 'launchTemplateVersionSet') ?? element('');
+      set.children = set.children.filter((item) => !deleted.has(keyOf(item)));
+      for (const item of set.children) {
+        const data = userData.get(keyOf(item));
+        const content = find(item, 'launchTemplateData');
+        if (data !== undefined && content !== undefined) setChild(content, element('userData', data));
+      }
       return { ...answer, body: Buffer.from(writeXML(document)) };
     },
   };

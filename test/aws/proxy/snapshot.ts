@@ -98,7 +98,7 @@ function isThere(volume: Element, living: ReadonlySet<string>): boolean {
 }
 
 /** What these ids begin with is in the other listings, as long as it lives. */
-const LISTED = /^(i|vpc|subnet|rtb|igw|nat|eipalloc|eni|sg|vol)-/;
+const LISTED = /^(i|vpc|subnet|rtb|igw|nat|eipalloc|eni|sg|vol|lt)-/;
 
 /** Of what lives: the other listings carry these tags, but not for every kind. Moto keeps tags of what was deleted. */
 async function tagsOf(upstream: Upstream, caller: Caller, living: string): Promise<Element[]> {

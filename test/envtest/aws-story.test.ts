@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of a cluster on AWS, in a network of its own and in one that exists: up, larger, smaller, rolled, gone, and nothing is left.
+import * as elb from '@aws-sdk/client-elastic-load-balancing-v2';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
+import { parseAllDocuments, stringify } from 'yaml';
+import {
+  ClusterKind,
+  MachineKind,
+  NodeKind,
+  TSClusterKind,
+  TSMachineKind,
+  TSMachineTemplateKind,
+} from '../../api/kinds.ts';
+import { CONTROL_PLANE_LABEL } from '../../api/labels.ts';
+import type { APIServer } from '../../hack/stack/api-server.ts';
+import { KubeadmControlPlaneKind, MachineDeploymentKind } from '../../hack/stack/kinds.ts';
+import { type Moto, startMoto } from '../../hack/stack/moto.ts';
+import type { Provider } from '../../hack/stack/provider.ts';
+import { nameOf } from '../../runtime/object.ts';
+import { ourRefusals, ourWrites, readAuditLog } from './audit.ts';
+import { type Guests, startGuests } from './aws-guests.ts';
+import {
+  createIdentity,
+  createVPC,
+  IMAGE,
+  PROFILES,
+  type Region,
+  startRegion,
+  SUBNET_TAG,
+  tagOf,
+} from './aws-region.ts';
+import { type Environment, startEnvironment } from './harness.ts';
+import { bundleManager } from './manager-bundle.ts';
+import { conditionOf, conditionText, phaseOf, typeOf } from './machines.ts';
+import { growth, quietFor } from './quiet.ts';
+
+const CONTROL_PLANES = 3;
+const WORKERS = 10;
+const LARGER = 12;
+const SMALLER = 8;
+const NAME = 'prod';
+
+/** Issue 7: at most so many per machine, batched ones included. */
+const HOLDS = { create: { calls: 3, writes: 4 }, delete: { calls: 2, writes: 3 } } as const;
+
+const soon = { timeout: 180_000, interval: 300 };
+
+let environment: Environment;
+let moto: Moto;
+let region: Region;
+let provider: Provider;
+
+beforeAll(async () => {
+  environment = await startEnvironment({ auditLog: 'audit.log' });
+  moto = await startMoto({ dir: environment.dir });
+  region = await startRegion({ moto, kubernetes: environment.stack.versions.kubernetes });
+  const main = await bundleManager(environment.dir);
+  provider = await environment.startProvider({ main, env: region.env });
+});
+
+afterAll(async () => {
+  await environment?.stop();
+  await region?.stop();
+  await moto?.stop();
+});
+
+beforeEach(() => onTestFailed(() => console.log(provider.server.tail(30))));
+
+interface Mode {
+  readonly what: string;
+  readonly template: string;
+  /** What the account has before, and how the template knows of it. */
+  readonly prepare: () => Promise<Record<string, string>>;
+}
+
+const MODES: readonly Mode[] = [
+  {
+    what: 'a VPC that exists',
+    template: 'cluster-template-aws-existing-vpc.yaml',
+    prepare: async () => ({ AWS_VPC_ID: (await createVPC(region)).id, AWS_SUBNET_TAG: SUBNET_TAG }),
+  },
+  { what: 'a VPC of its own', template: 'cluster-template-aws.yaml', prepare: async () => ({}) },
+];
+
+describe.each(MODES)('in $what', ({ what, template, prepare }) => {
+  const workload = `workload-${template.replace(/\.yaml$/, '')}`;
+  let namespace: string;
+  let before: string;
+  let guests: Guests;
+  const at = (name: string) => ({ namespace, name });
+  const list = () => environment.client.list(MachineKind, { namespace });
+  const isControlPlane = (labels?: Readonly<Record<string, string>>) =>
+    labels?.[CONTROL_PLANE_LABEL] !== undefined;
+  const workers = async () => (await list()).filter(({ metadata }) => !isControlPlane(metadata.labels));
+  const running = async () => (await list()).filter((one) => phaseOf(one) === 'Running').length;
+  const scale = (replicas: number) =>
+    environment.client.patch(MachineDeploymentKind, at(`${NAME}-md-0`), { spec: { replicas } });
+  const instanceIDs = async (role?: string) =>
+    (await region.living())
+      .filter((one) => role === undefined || tagOf(one, 'ts-provider/role') === role)
+      .map(({ InstanceId = '' }) => InstanceId)
+      .sort();
+  const trouble = async () => JSON.stringify({ guests: guests.trouble(), instances: await instanceIDs() });
+
+  beforeAll(async () => {
+    const variables = await prepare();
+    namespace = await environment.namespace('story');
+    await createIdentity(environment.client, namespace, [namespace]);
+    before = await region.snapshot();
+    const api = await environment.workloadClient(workload);
+    guests = startGuests({ region, api, version: environment.stack.versions.kubernetes });
+    region.proxy.clearCalls();
+    await environment.cluster({
+      ...{ namespace, name: NAME, template, workload, change: withGivenControlPlane },
+      ...{ controlPlaneMachines: CONTROL_PLANES, workerMachines: WORKERS },
+      variables: {
+        AWS_REGION: region.name,
+        AWS_IDENTITY: namespace,
+        AWS_IMAGE_OWNER: IMAGE.owner,
+        AWS_IMAGE_NAME: IMAGE.name,
+        AWS_CONTROL_PLANE_INSTANCE_PROFILE: PROFILES.controlPlane,
+        AWS_NODE_INSTANCE_PROFILE: PROFILES.node,
+        AWS_CONTROL_PLANE_MACHINE_TYPE: 'm5.large',
+        AWS_NODE_MACHINE_TYPE: 'm5.large',
+        ...variables,
+      },
+    });
+  });
+
+  afterAll(() => guests?.stop());
+
+  it(`comes up: ${CONTROL_PLANES} + ${WORKERS} machines, each with a Node of its providerID`, async () => {
+    await expect.poll(running, { ...soon, message: await trouble() }).toBe(CONTROL_PLANES + WORKERS);
+    console.log(`${what}, up: ${JSON.stringify(region.proxy.counts())}`);
+    const kcp = conditionOf(environment, KubeadmControlPlaneKind, at(`${NAME}-control-plane`), 'Available');
+    await expect.poll(kcp, soon).toMatch(/^True/);
+    const api = await environment.workloadClient(workload);
+    const ours = (await environment.client.list(TSMachineKind, { namespace })).map(
+      ({ spec }) => spec.providerID,
+    );
+    const nodes = (await api.list(NodeKind)).map(({ spec }) => spec?.providerID);
+    expect(nodes.sort()).toEqual(ours.sort());
+    expect(await instanceIDs()).toHaveLength(CONTROL_PLANES + WORKERS);
+    expect(region.proxy.countOf('RunInstances')).toBe(CONTROL_PLANES + WORKERS);
+  });
+
+  it('control plane machines are in zones of their own, and targets of the load balancer', async () => {
+    const tsCluster = await environment.client.get(TSClusterKind, at(NAME));
+    expect(conditionText(tsCluster, 'Ready')).toMatch(/^True/);
+    const domains = tsCluster?.status?.failureDomains ?? [];
+    expect(domains).toHaveLength(3);
+    expect(domains.every(({ controlPlane }) => controlPlane === true)).toBe(true);
+    const machines = (await list()).filter(({ metadata }) => isControlPlane(metadata.labels));
+    expect(machines.map(({ spec }) => spec.failureDomain ?? '').sort()).toEqual(
+      domains.map(({ name }) => name).sort(),
+    );
+    const zones = (await region.living())
+      .filter((one) => tagOf(one, 'ts-provider/role') === 'control-plane')
+      .map(({ Placement }) => Placement?.AvailabilityZone);
+    expect(new Set(zones).size).toBe(3);
+    await expect.poll(() => targets(region), soon).toEqual(await instanceIDs('control-plane'));
+  });
+
+  it(`grows to ${LARGER} workers at no more than its price`, async () => {
+    await quietFor(async () => (await writesFor(namespace)).length, { forMs: 4_000, timeoutMs: 90_000 });
+    const known = new Set((await list()).map(({ metadata }) => metadata.name));
+    region.proxy.clearCalls();
+    await scale(LARGER);
+    await expect.poll(running, soon).toBe(CONTROL_PLANES + LARGER);
+    const calls = region.proxy.calls().length;
+    const added = (await list()).map(({ metadata }) => metadata.name).filter((name) => !known.has(name));
+    const writes = await quietFor(() => writesOn(namespace, added), { forMs: 3_000, timeoutMs: 60_000 });
+    report(`${what}, ${added.length} more`, { calls, writes, machines: added.length });
+    expect(added).toHaveLength(LARGER - WORKERS);
+    expect(calls, JSON.stringify(region.proxy.counts())).toBeLessThanOrEqual(
+      HOLDS.create.calls * added.length,
+    );
+    for (const count of Object.values(writes)) expect(count).toBeLessThanOrEqual(HOLDS.create.writes);
+  });
+
+  it(`shrinks to ${SMALLER} workers at no more than its price`, async () => {
+    const known = (await workers()).map(({ metadata }) => metadata.name);
+    const earlier = writesOn(namespace, known);
+    region.proxy.clearCalls();
+    await scale(SMALLER);
+    await expect.poll(async () => (await list()).length, soon).toBe(CONTROL_PLANES + SMALLER);
+    await expect.poll(async () => (await instanceIDs()).length, soon).toBe(CONTROL_PLANES + SMALLER);
+    const calls = region.proxy.calls().length;
+    const left = new Set((await list()).map(({ metadata }) => metadata.name));
+    const removed = known.filter((name) => !left.has(name));
+    const now = writesOn(namespace, removed);
+    const writes = Object.fromEntries(removed.map((name) => [name, (now[name] ?? 0) - (earlier[name] ?? 0)]));
+    report(`${what}, ${removed.length} fewer`, { calls, writes, machines: removed.length });
+    expect(removed).toHaveLength(LARGER - SMALLER);
+    expect(calls, JSON.stringify(region.proxy.counts())).toBeLessThanOrEqual(
+      HOLDS.delete.calls * removed.length,
+    );
+    for (const count of Object.values(writes)) expect(count).toBeLessThanOrEqual(HOLDS.delete.writes);
+  });
+
+  it('rolls its workers to a new template', async () => {
+    const old = new Set((await workers()).map(({ metadata }) => metadata.name));
+    const template = await environment.client.get(TSMachineTemplateKind, at(`${NAME}-md-0`));
+    const next = { ...template!.spec.template.spec.aws!, instanceType: 'm5.xlarge' };
+    await environment.client.create(TSMachineTemplateKind, {
+      ...typeOf(TSMachineTemplateKind),
+      metadata: at(`${NAME}-md-1`),
+      spec: { template: { spec: { aws: next } } },
+    });
+    const rollingUpdate = { maxSurge: 4, maxUnavailable: 4 };
+    await environment.client.patch(MachineDeploymentKind, at(`${NAME}-md-0`), {
+      spec: {
+        rollout: { strategy: { type: 'RollingUpdate', rollingUpdate } },
+        template: { spec: { infrastructureRef: { name: `${NAME}-md-1` } } },
+      },
+    });
+    const isRolled = async () => {
+      const now = await workers();
+      return now.length === SMALLER && now.every((one) => !old.has(one.metadata.name));
+    };
+    await expect.poll(isRolled, soon).toBe(true);
+    await expect.poll(running, soon).toBe(CONTROL_PLANES + SMALLER);
+    const types = (await region.living())
+      .filter((one) => tagOf(one, 'ts-provider/role') === 'node')
+      .map(({ InstanceType }) => InstanceType);
+    expect(types).toEqual(Array.from({ length: SMALLER }, () => 'm5.xlarge'));
+  });
+
+  it('is quiet once it is as it should be', async () => {
+    const writes = async () => (await writesFor(namespace)).length;
+    await quietFor(writes, { forMs: 5_000, timeoutMs: 90_000 });
+    const grown = await growth(
+      async () => ({
+        writes: await writes(),
+        calls: region.proxy.countOf('*') || sum(region.proxy.counts()),
+      }),
+      20_000,
+    );
+    console.log(`${what}, 20 s of peace: ${JSON.stringify(grown)}`);
+    expect(grown['writes']).toBe(0);
+    expect(grown['calls']).toBeLessThan(20);
+  });
+
+  it('is deleted, and the account is byte for byte what it was', async () => {
+    region.proxy.clearCalls();
+    await environment.client.delete(ClusterKind, at(NAME));
+    await expect.poll(() => environment.client.get(ClusterKind, at(NAME)), soon).toBeUndefined();
+    expect(await environment.client.list(TSMachineKind, { namespace })).toEqual([]);
+    console.log(`${what}, gone: ${JSON.stringify(region.proxy.counts())}`);
+    expect(await region.snapshot()).toBe(before);
+  });
+});
+
+it('nothing was asked of the API server that the service account may not', () => {
+  expect(ourRefusals(readAuditLog(`${environment.dir}/audit.log`))).toEqual([]);
+});
+
+/** The API server of the test is the endpoint, its etcd the cluster's, and no machine has a certificate of its own to look up. */
+function withGivenControlPlane(manifest: string, endpoint: APIServer): string {
+  const documents = parseAllDocuments(manifest);
+  for (const document of documents) {
+    const kind = document.get('kind');
+    if (kind === TSClusterKind.kind) {
+      document.setIn(['spec', 'controlPlaneEndpoint'], { host: '127.0.0.1', port: endpoint.port });
+    }
+    if (kind !== KubeadmControlPlaneKind.kind) continue;
+    const expiry = { 'machine.cluster.x-k8s.io/certificates-expiry': '2099-01-01T00:00:00Z' };
+    document.setIn(['spec', 'machineTemplate', 'metadata'], { annotations: expiry });
+    const external = {
+      endpoints: [endpoint.etcd.url],
+      caFile: '/etc/kubernetes/pki/etcd/ca.crt',
+      certFile: '/etc/kubernetes/pki/apiserver-etcd-client.crt',
+      keyFile: '/etc/kubernetes/pki/apiserver-etcd-client.key',
+    };
+    document.setIn(['spec', 'kubeadmConfigSpec', 'clusterConfiguration'], { etcd: { external } });
+  }
+  return documents.map((document) => stringify(document.toJS())).join('---\n');
+}
+
+/** Instances in all target groups. */
+async function targets({ elb: client }: Region): Promise<string[]> {
+  const { TargetGroups = [] } = await client.send(new elb.DescribeTargetGroupsCommand({}));
+  const health = await Promise.all(
+    TargetGroups.map(({ TargetGroupArn }) =>
+      client.send(new elb.DescribeTargetHealthCommand({ TargetGroupArn })),
+    ),
+  );
+  return health
+    .flatMap(({ TargetHealthDescriptions = [] }) => TargetHealthDescriptions)
+    .map(({ Target }) => Target?.Id ?? '')
+    .sort();
+}
+
+function writesFor(namespace: string): string[] {
+  const all = ourWrites(readAuditLog(`${environment.dir}/audit.log`));
+  return all.filter((line) => line.includes(` ${namespace}/`));
+}
+
+/** Our writes on these TSMachines, by name. */
+function writesOn(namespace: string, names: readonly string[]): Record<string, number> {
+  const lines = writesFor(namespace).filter((line) => line.includes(' tsmachines'));
+  return Object.fromEntries(
+    names.map((name) => [name, lines.filter((line) => line.endsWith(` ${namespace}/${name}`)).length]),
+  );
+}
+
+function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0);
+}
+
+function report(
+  what: string,
+  { calls, writes, machines }: { calls: number; writes: Record<string, number>; machines: number },
+): void {
+  const perMachine = (calls / machines).toFixed(1);
+  console.log(
+    `${what}: ${perMachine} cloud calls per machine ${JSON.stringify(region.proxy.counts())}; ` +
+      `API writes of each: ${Object.values(writes).join(' ')}`,
+  );
+}
