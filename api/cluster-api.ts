@@ -61,7 +61,10 @@ export interface MachinePool extends ApiObject {
     /** Where its machines may be (IMP-11). */
     failureDomains?: string[];
     /** What a Machine of the pool would be. */
-    template: { spec: Pick<Machine['spec'], 'version' | 'bootstrap'> };
+    template: {
+      spec: Pick<Machine['spec'], 'version' | 'bootstrap'> &
+        Partial<Pick<Machine['spec'], 'infrastructureRef'>>;
+    };
   };
   status?: {
     nodeRefs?: { name?: string }[];

@@ -46,6 +46,8 @@ export type PoolObserved = { readonly state: 'absent' } | PoolGroup;
 /** A group that is there. */
 export interface PoolGroup {
   readonly state: 'present';
+  /** What the infrastructure calls it (IMP-5). */
+  readonly providerID: string;
   /** Sorted by name. */
   readonly instances: readonly PoolInstance[];
   /** How many it is to have. */

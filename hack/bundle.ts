@@ -34,6 +34,8 @@ await build({
   platform: 'node',
   target: 'node24',
   format: 'esm',
+  // AWS' packages name both builds so. Their CommonJS one would be copied, export by export, for each of our files that imports it.
+  mainFields: ['module', 'main'],
   // Names show in logs, metrics and error classes; stack traces point into the sources.
   keepNames: true,
   sourcemap: 'linked',

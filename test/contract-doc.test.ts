@@ -17,7 +17,7 @@ interface Row {
   readonly test: string;
 }
 
-const RULE = /^(GEN|IC|IM|IMT|BC|KB|DEL|CTL|MHC|PIT)-[A-Z]?\d+[a-c]?$/;
+const RULE = /^(GEN|IC|IM|IMT|IMP|BC|KB|DEL|CTL|MHC|AS|PIT)-[A-Z]?\d+[a-c]?$/;
 
 /** Rows of docs/contract.md: rule, what it asks, where, test. */
 const rows: readonly Row[] = read('docs/contract.md')
@@ -80,6 +80,15 @@ describe('docs/contract.md', () => {
 /** Conditions that only TSHosts have. */
 const OF_HOSTS = [ConditionType.Reachable, ConditionType.HostKeyVerified, ConditionType.Prepared];
 
+/** Conditions that only what is at a cloud has, by whose they are. */
+const OF_CLOUD_MACHINES = [ConditionType.InterruptionFree, ConditionType.SettingsApplied];
+const OF_CLOUD_CLUSTERS = [ConditionType.NetworkReady];
+const OF_POOLS = [ConditionType.PoolReady];
+const OF_CLOUDS = [...OF_CLOUD_MACHINES, ...OF_CLOUD_CLUSTERS, ...OF_POOLS];
+
+/** What every part of AWS may answer. */
+const OF_AWS_SESSIONS = ['backends/aws/session', 'controllers/identity'];
+
 /** What these throw is the machine's trouble. */
 const OF_MACHINES = /\/(machine-backend|held|fit)\.ts$/;
 
@@ -87,9 +96,22 @@ describe('docs/states', () => {
   it.each([
     [
       'docs/states/tsmachine.md',
-      ['controllers/machine', 'controllers/node', 'contract', 'backends/inmemory', 'backends/host'],
+      [
+        ...['controllers/machine', 'controllers/node', 'contract', 'backends/inmemory', 'backends/host'],
+        ...['backends/aws/instance', 'backends/aws/user-data', 'backends/aws/upkeep', ...OF_AWS_SESSIONS],
+      ],
     ],
-    ['docs/states/tscluster.md', ['controllers/cluster', 'contract']],
+    [
+      'docs/states/tscluster.md',
+      [
+        ...['controllers/cluster', 'contract', 'backends/aws/network', 'backends/aws/load-balancer'],
+        ...OF_AWS_SESSIONS,
+      ],
+    ],
+    [
+      'docs/states/tsmachinepool.md',
+      ['controllers/machinepool', 'contract', 'backends/aws/pool', ...OF_AWS_SESSIONS],
+    ],
     ['docs/states/tshost.md', ['controllers/host']],
     ['docs/states/tsremediation.md', ['controllers/remediation']],
   ])('%s has a row for every reason that its controller gives', (page, folders) => {
@@ -99,17 +121,33 @@ describe('docs/states', () => {
   });
 
   it.each([
-    ['docs/states/tsmachine.md', [ConditionType.ControlPlaneEndpointReady, ...OF_HOSTS]],
-    ['docs/states/tscluster.md', [ConditionType.InstanceReady, ...OF_HOSTS]],
+    [
+      'docs/states/tsmachine.md',
+      [ConditionType.ControlPlaneEndpointReady, ...OF_HOSTS, ...OF_CLOUD_CLUSTERS, ...OF_POOLS],
+    ],
+    [
+      'docs/states/tscluster.md',
+      [ConditionType.InstanceReady, ...OF_HOSTS, ...OF_CLOUD_MACHINES, ...OF_POOLS],
+    ],
+    [
+      'docs/states/tsmachinepool.md',
+      [
+        ...[ConditionType.InstanceReady, ConditionType.ControlPlaneEndpointReady, ...OF_HOSTS],
+        ...[...OF_CLOUD_MACHINES, ...OF_CLOUD_CLUSTERS],
+      ],
+    ],
     [
       'docs/states/tshost.md',
-      [ConditionType.InstanceReady, ConditionType.ControlPlaneEndpointReady, ConditionType.Deleting],
+      [
+        ...[ConditionType.InstanceReady, ConditionType.ControlPlaneEndpointReady, ConditionType.Deleting],
+        ...OF_CLOUDS,
+      ],
     ],
     [
       'docs/states/tsremediation.md',
       [
         ...[ConditionType.Ready, ConditionType.InstanceReady, ConditionType.Deleting],
-        ...[ConditionType.ControlPlaneEndpointReady, ...OF_HOSTS],
+        ...[ConditionType.ControlPlaneEndpointReady, ...OF_HOSTS, ...OF_CLOUDS],
       ],
     ],
   ])('%s has a row for every condition', (page, ofOthers) => {

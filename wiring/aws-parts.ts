@@ -27,7 +27,7 @@ export interface AWSPartsOptions {
 /** What the manager takes of AWS. */
 export function awsParts({ identities, clock, metrics, windowMs }: AWSPartsOptions) {
   const sessions = createAWSSessions({ identities, clock, metrics });
-  const network = createAWSNetwork({ sessions, clock });
+  const network = createAWSNetwork({ sessions, clock, windowMs });
   const targets = createAWSLoadBalancer({ sessions, network, clock });
   const userData = createUserDataStore();
   const observation = createObservation({ sessions, clock, windowMs });

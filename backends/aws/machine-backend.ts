@@ -8,9 +8,12 @@ import { createAttempts } from './instance/attempts.ts';
 import { createBackOff } from './instance/back-off.ts';
 import { createInstance } from './instance/create.ts';
 import { createTerminate, destroyInstance } from './instance/destroy.ts';
+import { createExistingResources, type ExistingResources } from './instance/existing.ts';
+import { createImages, type Images } from './instance/image.ts';
+import { createInstanceTypes, type InstanceTypes } from './instance/instance-type.ts';
 import { createObservation, type Observation } from './instance/observation.ts';
 import { observeInstance } from './instance/observe.ts';
-import { createPlanner } from './instance/plan.ts';
+import { createPlanner, type LookUps } from './instance/plan.ts';
 import { CONSISTENCY_WINDOW_MS } from './instance/store.ts';
 import type { TargetRegistry } from './load-balancer/targets.ts';
 import type { NetworkReader } from './network/facts.ts';
@@ -25,6 +28,10 @@ export interface AWSBackendOptions {
   readonly clock: Clock;
   /** Shared with whoever else looks at instances. Default: one of its own. */
   readonly observation?: Observation;
+  /** Shared with pools. Default: ones of its own. */
+  readonly images?: Images;
+  readonly instanceTypes?: InstanceTypes;
+  readonly existing?: ExistingResources;
   /** Absent: nothing is looked after, and no size is known. */
   readonly upkeep?: Upkeep;
   readonly sizing?: Sizing;
@@ -40,12 +47,12 @@ export interface AWSBackend extends MachineBackend, Planning, Upkeep, ChangeFeed
 
 /** Keeps in memory what saves calls; all of it may be lost at any time. */
 export function createAWSBackend(options: AWSBackendOptions): AWSBackend {
-  const { sessions, network, targets, userData, clock, upkeep, sizing } = options;
+  const { sessions, targets, userData, clock, upkeep, sizing } = options;
   const windowMs = options.windowMs ?? CONSISTENCY_WINDOW_MS;
   const observation = options.observation ?? createObservation({ sessions, clock, windowMs });
   const attempts = createAttempts({ clock, windowMs });
   const backOff = createBackOff(clock);
-  const planner = createPlanner({ sessions, network, attempts, backOff, clock });
+  const planner = createPlanner({ sessions, attempts, backOff, lookUps: lookUpsOf(options) });
   const terminate = createTerminate(clock, (session) => observation.store(session));
   const deps = { sessions, observation, attempts, userData, windowMs, planner, backOff, targets, terminate };
   return {
@@ -59,6 +66,12 @@ export function createAWSBackend(options: AWSBackendOptions): AWSBackend {
     changes: (ctx, cursor) => edge(ctx, () => observation.changes(ctx, cursor)),
     tick: (ctx) => observation.tick(ctx),
   };
+}
+
+function lookUpsOf(options: AWSBackendOptions): LookUps {
+  const { network, clock } = options;
+  const { images = createImages(clock), instanceTypes = createInstanceTypes(clock) } = options;
+  return { network, images, instanceTypes, existing: options.existing ?? createExistingResources(clock) };
 }
 
 /** What comes out of AWS is classified by the session; a call that nobody waits for any more is not begun. */

@@ -13,7 +13,7 @@ export function phaseOf(changes: Partial<Phase> = {}): Phase {
       ['create events', 75],
       ['get secrets', 5],
     ]),
-    requestFailures: 3,
+    requestFailures: new Map([['409 patch tsmachines', 3]]),
     cpuSeconds: 0.5,
     serverCPU: { apiServer: 1, etcd: 2, core: 3, moto: 4, proxy: 5 },
     others: 0.25,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One candidate, one number of machines: they are made at once, looked at, and deleted at once.
 import { pause } from '../../hack/stack/process.ts';
-import { byVerb, failed, ofWork, within } from '../bootstrap/audit-log.ts';
+import { byVerb, failed, ofWork, type Request, within } from '../bootstrap/audit-log.ts';
 import { machineTime, shareOfOthers } from '../bootstrap/machine-load.ts';
 import { growth } from '../scrape.ts';
 import type { Candidate } from './candidate.ts';
@@ -20,8 +20,8 @@ export interface Phase {
   readonly callFailures: number;
   /** The candidate's requests at the API server by verb and resource, watches and leases left out, until it is quiet. */
   readonly requests: ReadonlyMap<string, number>;
-  /** How many of these were answered with an error. */
-  readonly requestFailures: number;
+  /** Those of them that were answered with an error: `409 patch tsmachines` -> 5. */
+  readonly requestFailures: ReadonlyMap<string, number>;
   /** CPU seconds of the candidate until it is quiet. */
   readonly cpuSeconds: number;
   /** CPU seconds of the servers that it waits for. */
@@ -118,7 +118,7 @@ async function during(world: World, candidate: Candidate, act: () => Promise<voi
     calls: growth(counted.calls, await cloud.calls()),
     callFailures: (await cloud.failures()) - counted.failures,
     requests: byVerb(requests),
-    requestFailures: failed(requests).length,
+    requestFailures: failuresOf(requests),
     cpuSeconds: after.candidate - before.cpu.candidate,
     serverCPU: {
       apiServer: grown('apiServer'),
@@ -148,6 +148,10 @@ async function untilQuiet(world: World, candidate: Candidate): Promise<void> {
 function requestsSince(world: World, { user }: Candidate, fromMs: number) {
   const all = within(world.requests(), { fromMs, toMs: Date.now() });
   return ofWork(all).filter((one) => one.user === user);
+}
+
+function failuresOf(requests: readonly Request[]): ReadonlyMap<string, number> {
+  return byVerb(failed(requests).map((one) => ({ ...one, verb: `${one.code} ${one.verb}` })));
 }
 
 /** CPU seconds up to now of all that belongs to the measurement. */

@@ -54,6 +54,8 @@ describe('comparison', () => {
     expect(create.get('API server requests per machine')).toEqual(['10.5', '10.5']);
     expect(create.get('of which writes, without Events')).toEqual(['2.50', '2.50']);
     expect(create.get('of which writes of Events')).toEqual(['7.50', '7.50']);
+    const conflicts = '409 patch tsmachines 3';
+    expect(create.get('API server requests answered with an error')).toEqual([conflicts, conflicts]);
     expect(create.get('cloud calls answered with an error')).toEqual(['2', '2']);
   });
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Measurements side by side, as markdown.
-import { digits, table } from '../report.ts';
+import { digits, listed, table } from '../report.ts';
 import { total, writesOf } from './counts.ts';
 import type { Measurement, Phase } from './measurement.ts';
 
@@ -39,7 +39,7 @@ function rowsOf(all: readonly Measurement[], phaseOf: PhaseOf): string[][] {
     ...countRows('API server requests per machine', all, (one) => phaseOf(one).requests),
     row('of which writes, without Events', ({ requests }, n) => digits(writesOf(requests).objects / n)),
     row('of which writes of Events', ({ requests }, n) => digits(writesOf(requests).events / n)),
-    row('API server requests answered with an error', ({ requestFailures }) => digits(requestFailures)),
+    row('API server requests answered with an error', ({ requestFailures }) => listed(requestFailures)),
     row('CPU of the provider', ({ cpuSeconds }) => `${digits(cpuSeconds)} s`),
     row('CPU of the provider per machine', ({ cpuSeconds }, n) => `${digits((1000 * cpuSeconds) / n)} ms`),
     row('CPU of the API server', ({ serverCPU }) => `${digits(serverCPU.apiServer)} s`),

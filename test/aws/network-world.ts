@@ -21,7 +21,7 @@ export const REGION = 'us-east-1';
 const IDENTITY = 'account';
 
 /** More passes than any network needs. */
-const MAX_PASSES = 60;
+const MAX_PASSES = 150;
 
 /** The manager of a test died. */
 export class Crash extends Error {}

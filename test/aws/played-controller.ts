@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plays the machine controller over a backend, round by round: in between time passes, and what was observed is watched.
 import { randomUUID } from 'node:crypto';
-import type { BootstrapData, MachineFacts } from '../../backends/backend.ts';
+import type {
+  BootstrapData,
+  Created,
+  CreateIntent,
+  MachineFacts,
+  Observed,
+  Planned,
+} from '../../backends/backend.ts';
 import type { AWSBackend } from '../../backends/aws/machine-backend.ts';
 import { TransientError } from '../../runtime/errors.ts';
 import { bootstrapData, type MachineWorld } from './machine-world.ts';
@@ -72,25 +79,38 @@ async function guarded(machine: PlayedMachine, pass: () => Promise<void>): Promi
 /** The phases observeInstance to reportInstance. */
 async function makePass(backend: AWSBackend, machine: PlayedMachine, round: Round): Promise<void> {
   const { ctx } = round.world;
-  const isAsked = machine.facts.intent !== undefined || machine.facts.providerID !== undefined;
-  let seen = isAsked ? await backend.observe(ctx, machine.facts) : ({ state: 'absent' } as const);
-  if (seen.state === 'absent' && machine.facts.providerID === undefined) {
-    const planned = await backend.plan(ctx, machine.facts);
-    if (planned.state === 'deferred') return void (machine.last = planned);
-    const { intent } = machine.facts;
-    const isKept = intent !== undefined && !planned.refused;
-    const attempt = (intent?.attempt ?? 0) + 1;
-    const next = { attempt, clientToken: randomUUID(), requestHash: 'a-hash', choice: planned.choice };
-    const recorded = isKept ? intent : next;
-    machine.facts = { ...machine.facts, intent: recorded };
-    const created = await backend.create(ctx, machine.facts, recorded, round.data ?? bootstrapData);
-    if (created.state === 'deferred') return void (machine.last = created);
+  const { intent, providerID } = machine.facts;
+  let seen: Observed = { state: 'absent' };
+  if (intent !== undefined || providerID !== undefined) seen = await backend.observe(ctx, machine.facts);
+  if (seen.state === 'absent' && providerID === undefined) {
+    if (!(await createPass(backend, machine, round))) return;
     seen = await backend.observe(ctx, machine.facts);
   }
-  if (seen.state === 'absent') return void (machine.last = seen);
-  machine.facts = { ...machine.facts, providerID: machine.facts.providerID ?? seen.providerID };
-  if (seen.state === 'running') machine.state = 'running';
   machine.last = seen;
+  if (seen.state === 'absent') return;
+  machine.facts = { ...machine.facts, providerID: providerID ?? seen.providerID };
+  if (seen.state === 'running') machine.state = 'running';
+}
+
+/** The phases recordIntent and createInstance. Answers whether the machine was started. */
+async function createPass(backend: AWSBackend, machine: PlayedMachine, round: Round): Promise<boolean> {
+  const { ctx } = round.world;
+  const planned = await backend.plan(ctx, machine.facts);
+  machine.last = planned;
+  if (planned.state === 'deferred') return false;
+  const intent = intentAfter(machine.facts.intent, planned);
+  machine.facts = { ...machine.facts, intent };
+  machine.last = await backend.create(ctx, machine.facts, intent, round.data ?? bootstrapData);
+  return (machine.last as Created).state === 'started';
+}
+
+/** The recorded one stays unless its attempt is proven to have made nothing. */
+function intentAfter(
+  intent: CreateIntent | undefined,
+  { choice, refused }: Extract<Planned, { state: 'planned' }>,
+): CreateIntent {
+  if (intent !== undefined && !refused) return intent;
+  return { attempt: (intent?.attempt ?? 0) + 1, clientToken: randomUUID(), requestHash: 'a-hash', choice };
 }
 
 async function endPass(backend: AWSBackend, machine: PlayedMachine, { world }: Round): Promise<void> {

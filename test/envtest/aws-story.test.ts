@@ -16,7 +16,7 @@ import type { APIServer } from '../../hack/stack/api-server.ts';
 import { KubeadmControlPlaneKind, MachineDeploymentKind } from '../../hack/stack/kinds.ts';
 import { type Moto, startMoto } from '../../hack/stack/moto.ts';
 import type { Provider } from '../../hack/stack/provider.ts';
-import { nameOf } from '../../runtime/object.ts';
+import type { Behaviour } from '../aws/proxy/behaviour.ts';
 import { ourRefusals, ourWrites, readAuditLog } from './audit.ts';
 import { type Guests, startGuests } from './aws-guests.ts';
 import {
@@ -40,8 +40,20 @@ const LARGER = 12;
 const SMALLER = 8;
 const NAME = 'prod';
 
-/** Issue 7: at most so many per machine, batched ones included. */
-const HOLDS = { create: { calls: 3, writes: 4 }, delete: { calls: 2, writes: 3 } } as const;
+/**
+ * At most so many per machine, batched ones included. Before what is written for any machine there is one write here that says that it
+ * waits for bootstrap data: core makes the TSMachine before they are there.
+ */
+const HOLDS = { create: { calls: 3, writes: 1 + 4 }, delete: { calls: 2, writes: 3 } } as const;
+/** What is called for machines. The network is looked at for the whole cluster, now and then. */
+const OF_MACHINES = /^(ec2\..*(Instance|Image)|elasticloadbalancing\..*Target)/;
+
+/** AWS takes its time, here a little of it. */
+const LIKE_AWS: Partial<Behaviour> = {
+  ...{ pendingMs: 1_000, shuttingDownMs: 1_000, natGatewayPendingMs: 2_000, natGatewayDeletingMs: 2_000 },
+  ...{ loadBalancerProvisioningMs: 2_000, loadBalancerReleaseMs: 2_000 },
+  ...{ targetInitialMs: 1_000, targetDrainingMs: 1_000 },
+};
 
 const soon = { timeout: 180_000, interval: 300 };
 
@@ -54,6 +66,7 @@ beforeAll(async () => {
   environment = await startEnvironment({ auditLog: 'audit.log' });
   moto = await startMoto({ dir: environment.dir });
   region = await startRegion({ moto, kubernetes: environment.stack.versions.kubernetes });
+  Object.assign(region.proxy.options, LIKE_AWS);
   const main = await bundleManager(environment.dir);
   provider = await environment.startProvider({ main, env: region.env });
 });
@@ -100,7 +113,13 @@ describe.each(MODES)('in $what', ({ what, template, prepare }) => {
       .filter((one) => role === undefined || tagOf(one, 'ts-provider/role') === role)
       .map(({ InstanceId = '' }) => InstanceId)
       .sort();
-  const trouble = async () => JSON.stringify({ guests: guests.trouble(), instances: await instanceIDs() });
+  const untilRunning = (count: number) =>
+    expect
+      .poll(async () => ({ running: await running(), trouble: guests.trouble() }), soon)
+      .toEqual({
+        running: count,
+        trouble: {},
+      });
 
   beforeAll(async () => {
     const variables = await prepare();
@@ -130,7 +149,7 @@ describe.each(MODES)('in $what', ({ what, template, prepare }) => {
   afterAll(() => guests?.stop());
 
   it(`comes up: ${CONTROL_PLANES} + ${WORKERS} machines, each with a Node of its providerID`, async () => {
-    await expect.poll(running, { ...soon, message: await trouble() }).toBe(CONTROL_PLANES + WORKERS);
+    await untilRunning(CONTROL_PLANES + WORKERS);
     console.log(`${what}, up: ${JSON.stringify(region.proxy.counts())}`);
     const kcp = conditionOf(environment, KubeadmControlPlaneKind, at(`${NAME}-control-plane`), 'Available');
     await expect.poll(kcp, soon).toMatch(/^True/);
@@ -162,14 +181,19 @@ describe.each(MODES)('in $what', ({ what, template, prepare }) => {
   });
 
   it(`grows to ${LARGER} workers at no more than its price`, async () => {
-    await quietFor(async () => (await writesFor(namespace)).length, { forMs: 4_000, timeoutMs: 90_000 });
+    await quietFor(() => writesFor(namespace).length, { forMs: 4_000, timeoutMs: 90_000 });
     const known = new Set((await list()).map(({ metadata }) => metadata.name));
     region.proxy.clearCalls();
     await scale(LARGER);
-    await expect.poll(running, soon).toBe(CONTROL_PLANES + LARGER);
-    const calls = region.proxy.calls().length;
+    await untilRunning(CONTROL_PLANES + LARGER);
+    const calls = callsForMachines();
     const added = (await list()).map(({ metadata }) => metadata.name).filter((name) => !known.has(name));
     const writes = await quietFor(() => writesOn(namespace, added), { forMs: 3_000, timeoutMs: 60_000 });
+    console.log(
+      writesFor(namespace)
+        .filter((line) => line.endsWith(`/${added[0]}`))
+        .join(', '),
+    );
     report(`${what}, ${added.length} more`, { calls, writes, machines: added.length });
     expect(added).toHaveLength(LARGER - WORKERS);
     expect(calls, JSON.stringify(region.proxy.counts())).toBeLessThanOrEqual(
@@ -185,7 +209,7 @@ describe.each(MODES)('in $what', ({ what, template, prepare }) => {
     await scale(SMALLER);
     await expect.poll(async () => (await list()).length, soon).toBe(CONTROL_PLANES + SMALLER);
     await expect.poll(async () => (await instanceIDs()).length, soon).toBe(CONTROL_PLANES + SMALLER);
-    const calls = region.proxy.calls().length;
+    const calls = callsForMachines();
     const left = new Set((await list()).map(({ metadata }) => metadata.name));
     const removed = known.filter((name) => !left.has(name));
     const now = writesOn(namespace, removed);
@@ -219,7 +243,7 @@ describe.each(MODES)('in $what', ({ what, template, prepare }) => {
       return now.length === SMALLER && now.every((one) => !old.has(one.metadata.name));
     };
     await expect.poll(isRolled, soon).toBe(true);
-    await expect.poll(running, soon).toBe(CONTROL_PLANES + SMALLER);
+    await untilRunning(CONTROL_PLANES + SMALLER);
     const types = (await region.living())
       .filter((one) => tagOf(one, 'ts-provider/role') === 'node')
       .map(({ InstanceType }) => InstanceType);
@@ -227,7 +251,7 @@ describe.each(MODES)('in $what', ({ what, template, prepare }) => {
   });
 
   it('is quiet once it is as it should be', async () => {
-    const writes = async () => (await writesFor(namespace)).length;
+    const writes = () => writesFor(namespace).length;
     await quietFor(writes, { forMs: 5_000, timeoutMs: 90_000 });
     const grown = await growth(
       async () => ({
@@ -302,6 +326,11 @@ function writesOn(namespace: string, names: readonly string[]): Record<string, n
   return Object.fromEntries(
     names.map((name) => [name, lines.filter((line) => line.endsWith(` ${namespace}/${name}`)).length]),
   );
+}
+
+function callsForMachines(): number {
+  const counts = Object.entries(region.proxy.counts());
+  return sum(Object.fromEntries(counts.filter(([action]) => OF_MACHINES.test(action))));
 }
 
 function sum(counts: Readonly<Record<string, number>>): number {

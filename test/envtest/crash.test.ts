@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kill -9 at any line is safe: the manager dies again and again while it makes and removes a hundred machines.
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { NodeKind, TSMachineKind } from '../../api/kinds.ts';
+import { NodeKind } from '../../api/kinds.ts';
 import type { InMemoryCloud } from '../../backends/inmemory/cloud.ts';
 import { openInMemoryCloud } from '../../backends/inmemory/sqlite-cloud.ts';
 import { serviceAccountKubeconfig } from '../../hack/stack/service-account.ts';
@@ -10,6 +10,7 @@ import { pause } from '../../hack/stack/process.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import { type BareCluster, bareCluster } from './bare-cluster.ts';
 import { type Environment, startEnvironment } from './harness.ts';
+import { type Writes, watchWrites } from './machine-writes.ts';
 import { bundleManager } from './manager-bundle.ts';
 import { seeded } from './seeded.ts';
 
@@ -149,36 +150,6 @@ function start({ flags = [], waitReady = true }: { flags?: readonly string[]; wa
 
 async function nodes() {
   return (await environment.workloadClient()).list(NodeKind);
-}
-
-interface Writes {
-  count(): number;
-  /** Settles with the next write. */
-  next(): Promise<void>;
-  end(): void;
-}
-
-/** Counts what our manager writes to TSMachines; the test itself creates them, and marks them for deletion. */
-function watchWrites({ client }: Environment, namespace: string): Writes {
-  const abort = new AbortController();
-  let count = 0;
-  let waiting: (() => void)[] = [];
-  void (async () => {
-    const { resourceVersion } = await client.snapshot(TSMachineKind, { namespace });
-    const from = { namespace, resourceVersion, timeoutSeconds: 3_600 };
-    for await (const { type, object } of client.watch(TSMachineKind, from, abort.signal)) {
-      const modified = type === 'MODIFIED' && object.metadata.deletionTimestamp === undefined;
-      if (!modified && type !== 'DELETED') continue;
-      count++;
-      for (const tell of waiting) tell();
-      waiting = [];
-    }
-  })().catch(() => undefined); // Aborted at the end; a watch that ends earlier shows as lives without writes.
-  return {
-    count: () => count,
-    next: () => new Promise((resolve) => void waiting.push(resolve)),
-    end: () => abort.abort(),
-  };
 }
 
 /** In how many lives this is more than none. */

@@ -51,69 +51,90 @@ const PRUNE_AT = 20_000;
  * A refusal proves that the token has made nothing only when no other request with it can be under way: EC2 looks the token up before
  * it looks for capacity, but a request that is still on its way there is not found by that.
  */
-export function createAttempts({
-  clock,
-  windowMs,
-}: {
+export function createAttempts(options: AttemptsOptions): Attempts {
+  return new Memory(options);
+}
+
+export interface AttemptsOptions {
   readonly clock: Clock;
   readonly windowMs: number;
-}): Attempts {
-  const attempts = new Map<string, Attempt>();
-  /** Machines whose next new token was never used by anybody, and since when. */
-  const planned = new Map<string, number>();
-  const now = () => clock.now().getTime();
+}
 
-  const of = (machine: MachineFacts, token: string): Attempt => {
-    const known = attempts.get(token);
-    if (known !== undefined) return Object.assign(known, { usedMs: now() });
-    if (attempts.size >= PRUNE_AT) prune(attempts, now());
-    const plannedMs = planned.get(keyOf(machine)) ?? -Infinity;
-    planned.delete(keyOf(machine));
-    const isNew = now() - plannedMs < INTENT_FOLLOWS_MS;
+class Memory implements Attempts {
+  readonly #options: AttemptsOptions;
+  readonly #attempts = new Map<string, Attempt>();
+  /** Machines whose next new token was never used by anybody, and since when. */
+  readonly #planned = new Map<string, number>();
+
+  constructor(options: AttemptsOptions) {
+    this.#options = options;
+  }
+
+  planned(machine: MachineFacts): void {
+    this.#planned.set(keyOf(machine), this.#now());
+  }
+
+  sending(machine: MachineFacts, token: string): void {
+    Object.assign(this.#of(machine, token), { sent: true, refused: false });
+  }
+
+  unanswered(machine: MachineFacts, token: string): void {
+    this.#of(machine, token).openMs = this.#now();
+  }
+
+  refused(machine: MachineFacts, token: string): boolean {
+    const attempt = this.#of(machine, token);
+    if (attempt.openMs !== undefined && this.#now() - attempt.openMs < this.#options.windowMs) return false;
+    attempt.openMs = undefined;
+    attempt.refused = true;
+    return true;
+  }
+
+  taken(machine: MachineFacts, token: string): void {
+    this.#of(machine, token).takenMs ??= this.#now();
+  }
+
+  hasMadeNothing(machine: MachineFacts, token: string): boolean {
+    const { refused, openMs, sent } = this.#of(machine, token);
+    return refused || (openMs === undefined && !sent);
+  }
+
+  isRefused(machine: MachineFacts, token: string): boolean {
+    return this.#of(machine, token).refused;
+  }
+
+  takenForMs(machine: MachineFacts, token: string): number | undefined {
+    const { takenMs } = this.#of(machine, token);
+    return takenMs === undefined ? undefined : this.#now() - takenMs;
+  }
+
+  openForMs(machine: MachineFacts, token: string): number | undefined {
+    const { openMs } = this.#of(machine, token);
+    return openMs === undefined ? undefined : this.#now() - openMs;
+  }
+
+  #of(machine: MachineFacts, token: string): Attempt {
+    const now = this.#now();
+    const known = this.#attempts.get(token);
+    if (known !== undefined) return Object.assign(known, { usedMs: now });
+    if (this.#attempts.size >= PRUNE_AT) prune(this.#attempts, now);
+    const plannedMs = this.#planned.get(keyOf(machine)) ?? -Infinity;
+    this.#planned.delete(keyOf(machine));
+    const isNew = now - plannedMs < INTENT_FOLLOWS_MS;
     const attempt: Attempt = {
-      openMs: isNew ? undefined : now(),
+      openMs: isNew ? undefined : now,
       sent: false,
       refused: false,
       takenMs: undefined,
-      usedMs: now(),
+      usedMs: now,
     };
-    attempts.set(token, attempt);
+    this.#attempts.set(token, attempt);
     return attempt;
-  };
-  const isOpen = ({ openMs }: Attempt) => openMs !== undefined && now() - openMs < windowMs;
+  }
 
-  return {
-    planned: (machine) => void planned.set(keyOf(machine), now()),
-    sending(machine, token) {
-      Object.assign(of(machine, token), { sent: true, refused: false });
-    },
-    unanswered(machine, token) {
-      of(machine, token).openMs = now();
-    },
-    refused(machine, token) {
-      const attempt = of(machine, token);
-      if (isOpen(attempt)) return false;
-      attempt.openMs = undefined;
-      attempt.refused = true;
-      return true;
-    },
-    taken(machine, token) {
-      of(machine, token).takenMs ??= now();
-    },
-    isRefused: (machine, token) => of(machine, token).refused,
-    hasMadeNothing(machine, token) {
-      const attempt = of(machine, token);
-      return attempt.refused || (attempt.openMs === undefined && !attempt.sent);
-    },
-    takenForMs(machine, token) {
-      const { takenMs } = of(machine, token);
-      return takenMs === undefined ? undefined : now() - takenMs;
-    },
-    openForMs(machine, token) {
-      const { openMs } = of(machine, token);
-      return openMs === undefined ? undefined : now() - openMs;
-    },
-  };
+  #now(): number {
+    return this.#options.clock.now().getTime();
+  }
 }
 
 function keyOf({ namespace, name, uid }: MachineFacts): string {

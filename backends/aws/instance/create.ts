@@ -122,16 +122,15 @@ async function refused(ctx: Ctx, deps: CreateDeps, work: Work, error: AWSRefusal
   }
   if (isRefused(error, 'IdempotentInstanceTerminated'))
     throw terminated('The instance that this create intent made was terminated');
-  if (isDenied(error)) throw error;
-  const isProven = deps.attempts.refused(machine, intent.clientToken);
+  const isProven = !isDenied(error) && deps.attempts.refused(machine, intent.clientToken);
   const shortage = shortageOf(error);
   if (shortage === undefined) throw explained(error);
   deps.backOff.refused(session, { ...choice, index: Number(choice.offer) }, shortage);
   const deferred = await deps.planner.afterShortage(ctx, session, machine);
-  // A request whose answer got lost may still be under way: the same offer until that is over.
-  return isProven
-    ? deferred
-    : { ...deferred, pollMs: Math.min(deferred.pollMs ?? deps.windowMs, deps.windowMs) };
+  if (isProven) return deferred;
+  // A request whose answer got lost may still be under way. Until that is over there is no other offer, and this one has nothing.
+  const openForMs = deps.attempts.openForMs(machine, intent.clientToken) ?? 0;
+  return { ...deferred, pollMs: Math.max(deps.windowMs - openForMs, VISIBLE_POLL_MS) };
 }
 
 /** EC2 says that something was made with the token: it becomes visible, or it was terminated before we saw it. */

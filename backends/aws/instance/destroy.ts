@@ -12,7 +12,7 @@ import { type Batched, createBatched } from './batch.ts';
 import { choiceOf } from './choice.ts';
 import type { InstanceDeps } from './create.ts';
 import { putAll } from './describe.ts';
-import { findByID, findByToken, instanceIDOf } from './find.ts';
+import { askedToken, findByID, findByToken, instanceIDOf } from './find.ts';
 import { checkOwner, checkSingle, instancesOf } from './owner.ts';
 import { type InstanceRecord, isLiving } from './record.ts';
 import { isDenied } from './refusal.ts';
@@ -72,18 +72,18 @@ async function tracesOf(
   machine: MachineFacts,
 ): Promise<Trace[]> {
   const id = instanceIDOf(machine);
-  const { intent } = machine;
-  const byID = id === undefined ? undefined : await traceByID(ctx, deps, session, id);
-  if (intent?.choice === undefined) return [byID];
-  if (byID === undefined && id !== undefined) {
+  const token = askedToken(machine);
+  if (id === undefined) return [await traceByToken(ctx, deps, session, machine)];
+  const byID = await traceByID(ctx, deps, session, id);
+  if (token === undefined || (byID !== undefined && 'wait' in byID)) return [byID];
+  if (byID === undefined) {
     // It had an instance, so its token is used up; but a look says whether the id was the right one.
-    const found = await findByToken(ctx, session, deps.observation, intent.clientToken);
+    const found = await findByToken(ctx, session, deps.observation, token);
     return found.state === 'found' ? [found.record] : [];
   }
-  if (byID !== undefined && 'wait' in byID) return [byID];
-  if (byID !== undefined && byID.tags[TOKEN_TAG] === intent.clientToken) return [byID];
+  if (byID.tags[TOKEN_TAG] === token) return [byID];
   // Somebody else's: that is for a person to see before anything is done.
-  if (byID !== undefined && isLiving(byID)) checkOwner(byID, machine);
+  if (isLiving(byID)) checkOwner(byID, machine);
   return [byID, await traceByToken(ctx, deps, session, machine)];
 }
 

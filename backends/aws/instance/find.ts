@@ -20,6 +20,11 @@ export function instanceIDOf({ providerID }: MachineFacts): string | undefined {
   return parsed?.backend === 'aws' ? parsed.instanceID : undefined;
 }
 
+/** The token that may have been used: nothing is asked for without a choice. */
+export function askedToken({ intent }: MachineFacts): string | undefined {
+  return intent?.choice === undefined ? undefined : intent.clientToken;
+}
+
 /** Throws TerminalError(ProviderIDInvalid). */
 export function checkProviderID(machine: MachineFacts): void {
   if (machine.providerID === undefined || instanceIDOf(machine) !== undefined) return;

@@ -60,12 +60,13 @@ interface Asked {
 
 async function find(ctx: Ctx, session: AWSSession, { image, architectures }: Asked): Promise<ResolvedImage> {
   const { id, lookup, ssmParameter } = image;
-  const named = ssmParameter === undefined ? id : await readParameter(ctx, session, ssmParameter);
-  const found =
-    named === undefined
-      ? await search(ctx, session, { ...lookup!, architectures })
-      : await byID(ctx, session, { id: named, field: ssmParameter === undefined ? 'id' : 'ssmParameter' });
-  return resolved(found, architectures);
+  if (lookup !== undefined)
+    return resolved(await search(ctx, session, { ...lookup, architectures }), architectures);
+  const named =
+    ssmParameter === undefined
+      ? { id: id ?? '', field: 'id' }
+      : { id: await readParameter(ctx, session, ssmParameter), field: 'ssmParameter' };
+  return resolved(await byID(ctx, session, named), architectures);
 }
 
 function resolved(image: Image, architectures: readonly string[]): ResolvedImage {

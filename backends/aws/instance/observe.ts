@@ -3,10 +3,11 @@
 import type { Ctx } from '../../../runtime/context.ts';
 import type { MachineFacts, Observed } from '../../backend.ts';
 import type { InstanceDeps } from './create.ts';
-import { checkProviderID, findByID, findByToken, instanceIDOf } from './find.ts';
+import { askedToken, checkProviderID, findByID, findByToken, instanceIDOf } from './find.ts';
 import { checkOwner, checkSingle } from './owner.ts';
 import { type InstanceRecord, isLiving, providerIDOf } from './record.ts';
 import { whoAndWhen } from './state-reason.ts';
+import type { InstanceStore } from './store.ts';
 import { openSession } from './where.ts';
 
 /** Changes are told by the change feed; polling is what is left when it does not run. */
@@ -20,26 +21,26 @@ export async function observeInstance(
 ): Promise<Observed> {
   checkProviderID(machine);
   const id = instanceIDOf(machine);
-  const { intent } = machine;
-  // Without a choice nothing was ever asked for, and what EC2 has refused is not looked for.
-  if (
-    id === undefined &&
-    (intent?.choice === undefined || deps.attempts.isRefused(machine, intent.clientToken))
-  )
-    return { state: 'absent' };
+  const token = askedToken(machine);
+  // What EC2 has refused is not looked for.
+  const isAsked = token !== undefined && !deps.attempts.isRefused(machine, token);
+  if (id === undefined && !isAsked) return { state: 'absent' };
   const session = await openSession(ctx, deps.sessions, machine);
+  const { observation } = deps;
   const found =
     id === undefined
-      ? await findByToken(ctx, session, deps.observation, intent!.clientToken)
-      : await findByID(ctx, session, deps.observation, id);
+      ? await findByToken(ctx, session, observation, token ?? '')
+      : await findByID(ctx, session, observation, id);
   if (found.state === 'unseen') return unseen(machine, id ?? '');
   if (found.state === 'absent') return { state: 'absent' };
-  const store = deps.observation.store(session);
-  if (!isLiving(found.record))
-    return store.isEndedByUs(found.record.id) ? { state: 'absent' } : ended(found.record);
-  checkOwner(found.record, machine);
-  checkSingle(store, machine, found.record);
-  return observed(found.record);
+  return told(found.record, machine, observation.store(session));
+}
+
+function told(record: InstanceRecord, machine: MachineFacts, store: InstanceStore): Observed {
+  if (!isLiving(record)) return store.isEndedByUs(record.id) ? { state: 'absent' } : ended(record);
+  checkOwner(record, machine);
+  checkSingle(store, machine, record);
+  return observed(record);
 }
 
 function unseen({ providerID = '' }: MachineFacts, id: string): Observed {

@@ -3,7 +3,6 @@
 import type { AWSClusterSpec } from '../../../api/aws/cluster.ts';
 import type { AWSMachineSpec } from '../../../api/aws/machine.ts';
 import { Reason } from '../../../api/conditions.ts';
-import type { Clock } from '../../../runtime/clock.ts';
 import type { Ctx } from '../../../runtime/context.ts';
 import { TerminalError } from '../../../runtime/errors.ts';
 import type { MachineFacts, Planned } from '../../backend.ts';
@@ -12,18 +11,17 @@ import type { AWSSession, AWSSessions } from '../session/session.ts';
 import type { Attempts } from './attempts.ts';
 import { type BackOff, type Refused, shortageMessage } from './back-off.ts';
 import { type Choice, encodeChoice } from './choice.ts';
-import { createExistingResources } from './existing.ts';
-import { createImages } from './image.ts';
-import { architecturesOf, createInstanceTypes } from './instance-type.ts';
+import type { ExistingResources } from './existing.ts';
+import type { Images } from './image.ts';
+import { architecturesOf, type InstanceTypes } from './instance-type.ts';
 import { type Offer, offersOf } from './offers.ts';
 import { awsSpecOf } from './where.ts';
 
 export interface PlannerDeps {
   readonly sessions: AWSSessions;
-  readonly network: NetworkReader;
   readonly attempts: Attempts;
   readonly backOff: BackOff;
-  readonly clock: Clock;
+  readonly lookUps: LookUps;
 }
 
 export interface Planner {
@@ -49,77 +47,21 @@ interface Planning {
 }
 
 export function createPlanner(deps: PlannerDeps): Planner {
-  const { sessions, network, attempts, backOff, clock } = deps;
-  const existing = createExistingResources(clock);
-  const types = createInstanceTypes(clock);
-  const images = createImages(clock);
-
-  const factsFor = (ctx: Ctx, session: AWSSession, { aws, infrastructureID }: Planning) =>
-    network.networkFacts(ctx, session, { infrastructureID, spec: aws });
-
-  async function choose(
-    ctx: Ctx,
-    session: AWSSession,
-    planning: Planning & { facts: NetworkFacts; offer: Offer },
-  ): Promise<Choice> {
-    const { machine, spec, aws, infrastructureID, facts, offer } = planning;
-    const field =
-      offer.index === 0 || spec.fallbacks?.[offer.index - 1]?.instanceType === undefined
-        ? 'spec.aws.instanceType'
-        : `spec.aws.fallbacks[${offer.index - 1}].instanceType`;
-    const info = await types.describe(ctx, session, { name: offer.instanceType, field });
-    const use = { version: machine.version, architectures: architecturesOf(info) };
-    const image = await images.resolve(ctx, session, spec.image, use);
-    const roleGroups = machine.controlPlane ? facts.securityGroups.controlPlane : facts.securityGroups.nodes;
-    const groups = [...roleGroups];
-    for (const [index, reference] of (spec.securityGroups ?? []).entries())
-      groups.push(
-        ...(await existing.securityGroups(ctx, session, facts, {
-          reference,
-          field: `spec.aws.securityGroups[${index}]`,
-        })),
-      );
-    return {
-      ...{ region: session.region, identity: aws.identityRef.name, account: session.account },
-      ...{
-        infrastructureID,
-        clusterName: machine.clusterName,
-        role: machine.controlPlane ? 'control-plane' : 'node',
-      },
-      ...{
-        imageID: image.id,
-        architecture: image.architecture,
-        rootDevice: image.rootDevice,
-        rootSizeGiB: image.rootSizeGiB,
-      },
-      ...{
-        instanceType: offer.instanceType,
-        subnetID: offer.subnetID,
-        availabilityZone: offer.availabilityZone,
-      },
-      ...{ market: offer.market, maxPrice: offer.maxPrice, offer: String(offer.index) },
-      securityGroupIDs: [...new Set(groups)],
-    };
-  }
+  const { sessions, attempts, backOff, lookUps } = deps;
 
   return {
     async plan(ctx, machine) {
-      const { intent } = machine;
+      const { intent, namespace } = machine;
       const isOpen = intent?.choice !== undefined && !attempts.isRefused(machine, intent.clientToken);
       if (isOpen) return { state: 'planned', choice: intent.choice, refused: false };
       const planning = planningOf(machine);
       if (planning === undefined) return waitForCluster();
       const { region, identityRef } = planning.aws;
-      const session = await sessions.open(ctx, {
-        namespace: machine.namespace,
-        identity: identityRef.name,
-        region,
-      });
-      const facts = await factsFor(ctx, session, planning);
-      const offers = await offersOf(ctx, session, { ...planning, facts }, existing);
+      const session = await sessions.open(ctx, { namespace, identity: identityRef.name, region });
+      const { facts, offers } = await offersFor(ctx, session, lookUps, planning);
       const offer = backOff.take(session, offers);
       if (!('index' in offer)) return shortage(offer);
-      const choice = await choose(ctx, session, { ...planning, facts, offer });
+      const choice = await choose(ctx, session, lookUps, { ...planning, facts, offer });
       attempts.planned(machine);
       // An intent without a choice was never asked for: create needs one.
       return { state: 'planned', choice: encodeChoice(choice), refused: intent !== undefined };
@@ -128,13 +70,67 @@ export function createPlanner(deps: PlannerDeps): Planner {
     async afterShortage(ctx, session, machine) {
       const planning = planningOf(machine);
       if (planning === undefined) return waitForCluster();
-      const facts = await factsFor(ctx, session, planning);
-      const offers = await offersOf(ctx, session, { ...planning, facts }, existing);
+      const { offers } = await offersFor(ctx, session, lookUps, planning);
       const refused = backOff.refusals(session, offers);
       const deferred = shortage(refused);
       return refused.length < offers.length ? { ...deferred, pollMs: NEXT_OFFER_MS } : deferred;
     },
   };
+}
+
+/** Where answers are looked up, and kept. */
+export interface LookUps {
+  readonly network: NetworkReader;
+  readonly existing: ExistingResources;
+  readonly instanceTypes: InstanceTypes;
+  readonly images: Images;
+}
+
+async function offersFor(ctx: Ctx, session: AWSSession, lookUps: LookUps, planning: Planning) {
+  const { infrastructureID, aws } = planning;
+  const facts = await lookUps.network.networkFacts(ctx, session, { infrastructureID, spec: aws });
+  return { facts, offers: await offersOf(ctx, session, { ...planning, facts }, lookUps.existing) };
+}
+
+/** A machine, and the offer that is taken. */
+interface Chosen extends Planning {
+  readonly facts: NetworkFacts;
+  readonly offer: Offer;
+}
+
+async function choose(ctx: Ctx, session: AWSSession, lookUps: LookUps, chosen: Chosen): Promise<Choice> {
+  const { machine, spec, aws, infrastructureID, offer } = chosen;
+  const type = { name: offer.instanceType, field: typeField(spec, offer) };
+  const architectures = architecturesOf(await lookUps.instanceTypes.describe(ctx, session, type));
+  const use = { version: machine.version, architectures };
+  const image = await lookUps.images.resolve(ctx, session, spec.image, use);
+  const role = machine.controlPlane ? 'control-plane' : 'node';
+  return {
+    ...{ region: session.region, identity: aws.identityRef.name, account: session.account },
+    ...{ infrastructureID, clusterName: machine.clusterName, role },
+    ...{ imageID: image.id, architecture: image.architecture },
+    ...{ rootDevice: image.rootDevice, rootSizeGiB: image.rootSizeGiB },
+    ...{ instanceType: offer.instanceType, subnetID: offer.subnetID },
+    ...{ availabilityZone: offer.availabilityZone, market: offer.market, maxPrice: offer.maxPrice },
+    offer: String(offer.index),
+    securityGroupIDs: await groupsOf(ctx, session, lookUps, chosen),
+  };
+}
+
+function typeField(spec: AWSMachineSpec, { index }: Offer): string {
+  const isOwn = index === 0 || spec.fallbacks?.[index - 1]?.instanceType === undefined;
+  return isOwn ? 'spec.aws.instanceType' : `spec.aws.fallbacks[${index - 1}].instanceType`;
+}
+
+/** Those of the role, then those that the machine names. */
+async function groupsOf(ctx: Ctx, session: AWSSession, lookUps: LookUps, chosen: Chosen): Promise<string[]> {
+  const { machine, spec, facts } = chosen;
+  const groups = [...(machine.controlPlane ? facts.securityGroups.controlPlane : facts.securityGroups.nodes)];
+  for (const [index, reference] of (spec.securityGroups ?? []).entries()) {
+    const asked = { reference, field: `spec.aws.securityGroups[${index}]` };
+    groups.push(...(await lookUps.existing.securityGroups(ctx, session, facts, asked)));
+  }
+  return [...new Set(groups)];
 }
 
 function planningOf(machine: MachineFacts): Planning | undefined {

@@ -52,9 +52,7 @@ export function recordOf(instance: Instance): InstanceRecord | undefined {
     metadataOptions: metadataOptionsOf(instance),
     isSpot: instance.InstanceLifecycle === 'spot',
     ...(instance.SpotInstanceRequestId && { spotRequestID: instance.SpotInstanceRequestId }),
-    ...stateReasonOf(instance),
-    stateTransition: instance.StateTransitionReason ?? '',
-    launchedMs: instance.LaunchTime?.getTime() ?? 0,
+    ...lifeOf(instance),
   };
 }
 
@@ -64,9 +62,13 @@ function placeOf(instance: Instance) {
   return { instanceType, imageID, vpcID, subnetID };
 }
 
-function stateReasonOf({ StateReason }: Instance): Pick<InstanceRecord, 'stateReason'> {
-  const { Code: code = '', Message: message = '' } = StateReason ?? {};
-  return code === '' ? {} : { stateReason: { code, message } };
+function lifeOf(instance: Instance): Pick<InstanceRecord, 'stateReason' | 'stateTransition' | 'launchedMs'> {
+  const { Code: code = '', Message: message = '' } = instance.StateReason ?? {};
+  return {
+    ...(code !== '' && { stateReason: { code, message } }),
+    stateTransition: instance.StateTransitionReason ?? '',
+    launchedMs: instance.LaunchTime?.getTime() ?? 0,
+  };
 }
 
 function groupIDs(groups: Instance['SecurityGroups'] = []): string[] {

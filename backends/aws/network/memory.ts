@@ -34,11 +34,11 @@ export interface NetworkMemory {
 }
 
 /** An empty one. */
-export function createNetworkMemory(clock: Clock): NetworkMemory {
+export function createNetworkMemory(clock: Clock, windowMs: number = CONSISTENCY_WINDOW_MS): NetworkMemory {
   const made = new Map<string, Made>();
   const doubts = new Map<string, number>();
   const now = () => clock.now().getTime();
-  const isOver = (sinceMs: number) => hasPassed(clock, sinceMs, CONSISTENCY_WINDOW_MS);
+  const isOver = (sinceMs: number) => hasPassed(clock, sinceMs, windowMs);
   const bornMs = now();
   return {
     remember: (kind, part) => void made.set(part.id, { kind, part, atMs: now(), isShown: false }),

@@ -33,6 +33,8 @@ const MEMORY_MS = 86_400_000;
 export interface AWSNetworkDeps {
   readonly sessions: AWSSessions;
   readonly clock: Clock;
+  /** After so long a look shows everything that was made before it. Default: a minute. */
+  readonly windowMs?: number;
 }
 
 interface Remembered {
@@ -41,14 +43,18 @@ interface Remembered {
 }
 
 /** Networks on AWS. What it makes is found by its tags alone, so it goes on where another process was stopped. */
-export function createAWSNetwork({ sessions, clock }: AWSNetworkDeps): ClusterNetwork & NetworkReader {
+export function createAWSNetwork({
+  sessions,
+  clock,
+  windowMs,
+}: AWSNetworkDeps): ClusterNetwork & NetworkReader {
   const reader = createNetworkReader(clock);
   const memories = new Map<string, Remembered>();
   const begin = async (ctx: Ctx, cluster: ClusterFacts): Promise<Run> => {
     const aws = requireAWS(cluster);
     const { namespace, infrastructureID } = cluster;
     const who = { namespace, identity: aws.identityRef.name, region: aws.region };
-    const memory = memoryOf(memories, infrastructureID, clock);
+    const memory = memoryOf(memories, infrastructureID, { clock, windowMs });
     const session = await sessions.open(ctx, who);
     const seen = memory.complete(await lookAtParts(ctx, session, infrastructureID));
     return { ctx, session, cluster, aws, memory, seen, waits: new Set() };
@@ -75,7 +81,11 @@ function requireAWS({ namespace, name, spec }: ClusterFacts) {
   throw new TerminalError(Reason.NetworkInvalid, `TSCluster ${namespace}/${name} has no spec.aws: set it`);
 }
 
-function memoryOf(memories: Map<string, Remembered>, infrastructureID: string, clock: Clock): NetworkMemory {
+function memoryOf(
+  memories: Map<string, Remembered>,
+  infrastructureID: string,
+  { clock, windowMs }: { readonly clock: Clock; readonly windowMs: number | undefined },
+): NetworkMemory {
   const usedMs = clock.now().getTime();
   const known = memories.get(infrastructureID);
   if (known !== undefined) {
@@ -83,7 +93,7 @@ function memoryOf(memories: Map<string, Remembered>, infrastructureID: string, c
     return known.memory;
   }
   for (const [id, other] of memories) if (usedMs - other.usedMs > MEMORY_MS) memories.delete(id);
-  const memory = createNetworkMemory(clock);
+  const memory = createNetworkMemory(clock, windowMs);
   memories.set(infrastructureID, { memory, usedMs });
   return memory;
 }

@@ -53,6 +53,7 @@ export function createAWSPoolBackend(deps: AWSPoolDeps): MachinePoolBackend {
           : await templates.materials(ctx, session, ownerOf(pool), versions);
       return {
         state: 'present',
+        providerID: group.AutoScalingGroupARN ?? '',
         instances: poolInstances(pool, group, materials),
         desired: group.DesiredCapacity ?? 0,
         native: group,
