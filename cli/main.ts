@@ -4,6 +4,7 @@ import { InputError } from '../kubeadm/input-error.ts';
 import { UnknownVersionError } from '../preparation/artifacts/versions.ts';
 import { ARTIFACTS_HELP, artifactsCommand } from './artifacts/commands.ts';
 import { ArtifactError } from './artifacts/errors.ts';
+import { IAM_POLICY_HELP, iamPolicyCommand } from './aws/iam-policy.ts';
 import { IMPORT_HELP, importCommand } from './hosts/import.ts';
 import { terminal } from './hosts/terminal.ts';
 import { UsageError } from './manifests.ts';
@@ -12,10 +13,12 @@ import { RENDER_HELP, renderCommand } from './render.ts';
 const HELP = `ts-provider render         print the bootstrap data that a machine would get
 ts-provider hosts import   make TSHosts and their Secrets from a list of hosts
 ts-provider artifacts ...  list, bundle, push and serve what nodes need at a site without internet
+ts-provider aws iam-policy what AWS has to allow the manager
 
 ${RENDER_HELP}
 ${IMPORT_HELP}
-${ARTIFACTS_HELP}`;
+${ARTIFACTS_HELP}
+${IAM_POLICY_HELP}`;
 
 async function run(args: readonly string[]): Promise<number> {
   const [command, ...rest] = args;
@@ -32,14 +35,27 @@ async function run(args: readonly string[]): Promise<number> {
       return hosts(rest);
     case 'artifacts':
       return artifacts(rest);
+    case 'aws':
+      return aws(rest);
     default:
-      throw new UsageError(`there is no command "${command}"; there are: render, hosts import, artifacts`);
+      throw new UsageError(
+        `there is no command "${command}"; there are: render, hosts import, artifacts, aws iam-policy`,
+      );
   }
 }
 
 function render(args: readonly string[]): number {
   const { data, notes } = renderCommand(args);
   process.stdout.write(data.endsWith('\n') ? data : `${data}\n`);
+  for (const line of notes) process.stderr.write(`${line}\n`);
+  return 0;
+}
+
+function aws([command = '', ...rest]: readonly string[]): number {
+  if (command !== 'iam-policy')
+    throw new UsageError(`there is no command "aws ${command}"; there is: aws iam-policy`);
+  const { json, notes } = iamPolicyCommand(rest);
+  process.stdout.write(json);
   for (const line of notes) process.stderr.write(`${line}\n`);
   return 0;
 }

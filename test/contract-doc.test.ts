@@ -229,7 +229,7 @@ describe('docs/runbook.md', () => {
   });
 
   it('names metrics that exist', () => {
-    const sources = ['runtime', 'controllers', 'wiring']
+    const sources = ['runtime', 'controllers', 'wiring', 'backends/aws']
       .flatMap(filesIn)
       .map((file) => read(file))
       .join('\n');

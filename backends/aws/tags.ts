@@ -33,10 +33,17 @@ export interface Tagging {
 }
 
 /** Tags by key; ours win over the user's, except for the name. */
-export function tagsOf({ infrastructureID, clusterName, role, name, user = [], own }: Tagging): Record<string, string> {
+export function tagsOf({
+  infrastructureID,
+  clusterName,
+  role,
+  name,
+  user = [],
+  own,
+}: Tagging): Record<string, string> {
   return {
     [NAME_TAG]: name,
-    ...Object.assign({}, ...user),
+    ...(Object.assign({}, ...user) as Record<string, string>),
     ...(clusterName !== '' && { [`kubernetes.io/cluster/${clusterName}`]: 'owned' }),
     [CLUSTER_TAG]: infrastructureID,
     [ROLE_TAG]: role,

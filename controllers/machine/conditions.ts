@@ -150,7 +150,9 @@ function observedVerdict(scope: MachineScope): Verdict {
 function missingVerdict(scope: MachineScope): Verdict {
   const { providerID } = scope.object.spec;
   if (providerID === undefined) return { status: 'False', reason: Reason.InstanceDeleted, message: '' };
-  const message = `Instance ${providerID} no longer exists; delete the Machine to have it replaced`;
+  const told = scope.facts.instance?.state === 'absent' ? scope.facts.instance.message : undefined;
+  const what = told ?? `Instance ${providerID} no longer exists`;
+  const message = `${what}; delete the Machine to have it replaced`;
   return { status: 'False', reason: Reason.InstanceMissing, message };
 }
 

@@ -43,14 +43,15 @@ export async function keepMachines(ctx: Ctx, scope: PoolScope, store: MachineSto
     const made = await createTSMachine(ctx, scope, store.client, instance);
     if (made !== undefined) present.set(instance.name, made);
   }
+  const byName = new Map(instances.map((instance) => [instance.name, instance]));
   for (const one of present.values())
-    if (!isDeleting(one) && !lives(ctx, one, instances)) await endMachine(ctx, store, one);
+    if (!isDeleting(one) && !lives(ctx, one, byName.get(one.metadata.name)))
+      await endMachine(ctx, store, one);
   return next();
 }
 
 /** Whether there is an instance for it, or there may be one. */
-function lives(ctx: Ctx, tsMachine: TSMachine, instances: readonly PoolInstance[]): boolean {
-  const instance = instances.find(({ name }) => name === tsMachine.metadata.name);
+function lives(ctx: Ctx, tsMachine: TSMachine, instance: PoolInstance | undefined): boolean {
   return instance === undefined ? !isSettled(ctx, tsMachine) : instance.state !== 'leaving';
 }
 

@@ -4,6 +4,7 @@ import type { Machine } from '../../api/cluster-api.ts';
 import { MachineKind } from '../../api/kinds.ts';
 import { CLUSTER_NAME_LABEL, DELETE_MACHINE_ANNOTATION, POOL_NAME_LABEL } from '../../api/labels.ts';
 import type { TSMachine } from '../../api/tsmachine.ts';
+import type { PoolGroup } from '../../backends/machine-pool-backend.ts';
 import { next, type Step } from '../../contract/phases.ts';
 import { isDeleting } from '../../contract/served.ts';
 import type { Ctx } from '../../runtime/context.ts';
@@ -46,13 +47,18 @@ export async function refresh(ctx: Ctx, scope: PoolScope, store: MachineStore): 
   // One thing after the other: those that are too many are chosen among those that are behind.
   if (scope.facts.outdated === 0 || surplus > 0) return next();
   const members = staying(scope, await fresh(ctx, scope, store));
-  const wanted = isSizedElsewhere(scope.machinePool) ? group.desired : replicasOf(scope.machinePool);
-  const available = members.filter((member) => readiness(member) === 'True').length;
-  const maxUnavailable = scope.object.spec.aws?.refresh?.maxUnavailable ?? 1;
-  const budget = Math.max(0, maxUnavailable - Math.max(0, wanted - available));
   const behind = members.filter(isBehind).sort(byRank(undefined));
-  for (const { tsMachine } of replaceable(behind, budget)) await endMachine(ctx, store, tsMachine!);
+  for (const { tsMachine } of replaceable(behind, budgetOf(scope, group, members)))
+    await endMachine(ctx, store, tsMachine!);
   return next();
+}
+
+/** How many machines that are of use may go now. */
+function budgetOf({ object, machinePool }: PoolScope, group: PoolGroup, members: readonly Member[]): number {
+  const wanted = isSizedElsewhere(machinePool) ? group.desired : replicasOf(machinePool);
+  const available = members.filter((member) => readiness(member) === 'True').length;
+  const maxUnavailable = object.spec.aws?.refresh?.maxUnavailable ?? 1;
+  return Math.max(0, maxUnavailable - Math.max(0, wanted - available));
 }
 
 function replaceable(behind: readonly Member[], budget: number): Member[] {

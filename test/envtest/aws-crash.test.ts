@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whatever AWS does to calls, and whenever the manager dies: a hundred machines are a hundred instances, and none when they are gone.
 import { RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
-import { afterAll, beforeAll, describe, expect, it, onTestFailed } from 'vitest';
+import { afterAll, beforeAll, it } from 'vitest';
 import { TSClusterKind, TSMachineKind } from '../../api/kinds.ts';
 import type { TSMachine } from '../../api/tsmachine.ts';
 import { type Moto, startMoto } from '../../hack/stack/moto.ts';
@@ -21,7 +21,7 @@ import {
 import { shuffled, type Trouble, TROUBLES } from './aws-trouble.ts';
 import { type BareCluster, bareCluster } from './bare-cluster.ts';
 import { type Environment, startEnvironment } from './harness.ts';
-import { type Writes, watchWrites } from './machine-writes.ts';
+import { becomes } from './host-story.ts';
 import { conditionText } from './machines.ts';
 import { bundleManager } from './manager-bundle.ts';
 import { seeded } from './seeded.ts';
@@ -32,7 +32,9 @@ const LIVES = 2;
 /** Another seed is another course of events; a failure names the one that showed it. */
 const SEED = Number(process.env['CRASH_SEED'] ?? 20_261_122);
 
-const soon = { timeout: 150_000, interval: 500 };
+/** What a hundred machines may take when all is well again, with three cores too few. */
+const LONG_MS = 200_000;
+const FIRST_ACT_MS = 6_000;
 
 let environment: Environment;
 let moto: Moto;
@@ -51,14 +53,16 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await environment?.stop();
+  for (const { region } of sites) await region.stop();
   await moto?.stop();
 });
+
+const sites: Site[] = [];
 
 /** One cluster in a region of its own. */
 interface Site {
   readonly region: Region;
   readonly cluster: BareCluster;
-  readonly writes: Writes;
   readonly random: () => number;
   readonly flags: readonly string[];
   /** Of the region, with nothing of the cluster. */
@@ -78,25 +82,16 @@ async function openSite(name: string, flags: readonly string[]): Promise<Site> {
     },
   });
   await createIdentity(environment.client, purpose, [cluster.namespace]);
-  const writes = watchWrites(environment, cluster.namespace);
-  return { region, cluster, writes, random: seeded(SEED), flags, before };
+  const site = { region, cluster, random: seeded(SEED), flags, before };
+  sites.push(site);
+  return site;
 }
 
-async function closeSite(site: Site | undefined): Promise<void> {
-  site?.writes.end();
-  await site?.region.stop();
-}
-
-describe('each trouble after the other', () => {
-  let site: Site;
-  let survivor: Provider;
-
-  beforeAll(async () => {
-    site = await openSite('us-east-1', ['--aws-consistency-window=12s']);
-  });
-  afterAll(() => closeSite(site));
-
-  it(`killed ${LIVES} times in each of them while ${MACHINES} machines are made: exactly ${MACHINES} instances`, async () => {
+it.concurrent(
+  `each trouble after the other, killed in each: ${MACHINES} machines are exactly ${MACHINES} instances, and none when they are gone`,
+  { timeout: 600_000 },
+  async ({ expect }) => {
+    const site = await openSite('us-east-1', ['--aws-consistency-window=12s']);
     const { region, cluster, random } = site;
     const share = MACHINES / TROUBLES.length;
     for (const trouble of shuffled(TROUBLES, random)) {
@@ -105,87 +100,76 @@ describe('each trouble after the other', () => {
         await cluster.addMachines(share - 1);
       });
     }
-    survivor = await start(site);
-    onTestFailed(() => console.log(survivor.server.tail(30)));
-    await expect.poll(() => cluster.provisioned(), soon).toBe(MACHINES);
-    await eachHasItsOwn(site);
+    const survivor = await start(site);
+    await becomes('provisioned', () => cluster.provisioned(), MACHINES, LONG_MS);
+    expect(await ownInstances(site), `seed ${SEED}`).toEqual(await wantedInstances(site));
     expect(await region.instances(), `seed ${SEED}`).toHaveLength(MACHINES);
-  });
-
-  it('two instances of one machine: a condition that names both, and the others go on', async () => {
-    const { region, cluster } = site;
-    onTestFailed(() => console.log(survivor.server.tail(30)));
-    const [machine] = await cluster.tsMachines();
-    const twin = await launchTwin(region, machine!);
-    const ready = async () =>
-      conditionText(await environment.client.get(TSMachineKind, nameOf(machine!)), 'Ready');
-    await expect.poll(ready, soon).toMatch(/^False DuplicateInstances: /);
-    expect(await ready()).toContain(twin);
-    await cluster.addMachines(1);
-    await expect.poll(() => cluster.provisioned(), soon).toBe(MACHINES + 1);
-    await region.ec2.send(new TerminateInstancesCommand({ InstanceIds: [twin] }));
-    await expect.poll(ready, soon).toMatch(/^True/);
-  });
-
-  it('the same while they are deleted: nothing is left', async () => {
-    const { region, cluster, random } = site;
+    await endureTwin(site);
     await survivor.server.kill();
+
     const made = (await region.instances()).length;
-    const share = Math.ceil((MACHINES + 1) / TROUBLES.length);
     for (const trouble of shuffled(TROUBLES, random))
-      await endure(site, [trouble], () => cluster.deleteTSMachines(share));
-    survivor = await start(site);
-    onTestFailed(() => console.log(survivor.server.tail(30)));
+      await endure(site, [trouble], () =>
+        cluster.deleteTSMachines(Math.ceil((MACHINES + 1) / TROUBLES.length)),
+      );
+    await start(site);
     await nothingIsLeft(site);
-    expect(await region.instances(), `seed ${SEED}: made for machines that are to go`).toHaveLength(made);
-  });
-});
+    // What was made and known is ended, and nothing is made for a machine that is to go.
+    expect(await region.instances(), `seed ${SEED}`).toHaveLength(made);
+    expect(await region.snapshot()).toBe(site.before);
+  },
+);
 
-describe('several at once, and what is read is half a minute old', () => {
-  let site: Site;
-  let survivor: Provider;
-  const ROUNDS = 5;
-
-  beforeAll(async () => {
-    site = await openSite('us-west-2', []);
-    site.region.proxy.options.staleMs = 30_000;
-  });
-  afterAll(() => closeSite(site));
-
-  it(`${MACHINES} machines, a tenth of them deleted at once: an instance for each that stays`, async () => {
-    const { cluster, random } = site;
+it.concurrent(
+  'several at once, what is read half a minute old, some machines deleted while they are made: an instance for each that stays',
+  { timeout: 600_000 },
+  async ({ expect }) => {
+    const site = await openSite('us-west-2', []);
+    const { region, cluster, random } = site;
+    region.proxy.options.staleMs = 30_000;
     const some = () =>
-      shuffled(TROUBLES, random)
-        .slice(0, 3)
-        .filter(({ what }) => !/old$/.test(what));
-    for (let round = 0; round < ROUNDS; round++) {
+      shuffled(
+        TROUBLES.filter(({ what }) => !/old$/.test(what)),
+        random,
+      ).slice(0, 3);
+    const rounds = 5;
+    for (let round = 0; round < rounds; round++) {
       await endure(site, some(), async () => {
-        await cluster.addMachines(MACHINES / ROUNDS);
+        await cluster.addMachines(MACHINES / rounds);
         await pause(random() * 2_000);
-        await cluster.deleteTSMachines(MACHINES / ROUNDS / 10);
+        await cluster.deleteTSMachines(2);
       });
     }
-    survivor = await start(site);
-    onTestFailed(() => console.log(survivor.server.tail(30)));
-    await expect.poll(() => cluster.provisioned(), soon).toBe(MACHINES * 0.9);
-    await expect.poll(async () => (await cluster.tsMachines()).length, soon).toBe(MACHINES * 0.9);
-    await eachHasItsOwn(site);
-  });
-
-  it('nothing is left', async () => {
-    const { cluster, random } = site;
+    const survivor = await start(site);
+    const stay = MACHINES - 2 * rounds;
+    await becomes('machines', async () => (await cluster.tsMachines()).length, stay, LONG_MS);
+    await becomes('provisioned', () => cluster.provisioned(), stay, LONG_MS);
+    // The end of those that were deleted may not be visible yet.
+    await becomes('instances', async () => (await region.living()).length, stay);
+    expect(await ownInstances(site), `seed ${SEED}`).toEqual(await wantedInstances(site));
     await survivor.server.kill();
-    const some = () =>
-      shuffled(TROUBLES, random)
-        .slice(0, 3)
-        .filter(({ what }) => !/old$/.test(what));
+
     for (let round = 0; round < 2; round++)
       await endure(site, some(), () => cluster.deleteTSMachines(MACHINES / 2));
-    survivor = await start(site);
-    onTestFailed(() => console.log(survivor.server.tail(30)));
+    await start(site);
     await nothingIsLeft(site);
-  });
-});
+    expect(await region.snapshot(), `seed ${SEED}`).toBe(site.before);
+  },
+);
+
+/** As if the cloud had made two for one request. */
+async function endureTwin(site: Site): Promise<void> {
+  const { region, cluster } = site;
+  const [machine] = await cluster.tsMachines();
+  const twin = await launchTwin(region, machine!);
+  const ready = async () =>
+    conditionText(await environment.client.get(TSMachineKind, nameOf(machine!)), 'Ready');
+  await becomes('the condition', ready, new RegExp(`^False DuplicateInstances: .*${twin}`));
+  await cluster.addMachines(1);
+  await becomes('the others', () => cluster.provisioned(), MACHINES + 1);
+  await region.ec2.send(new TerminateInstancesCommand({ InstanceIds: [twin] }));
+  await becomes('the condition', ready, /^True/);
+}
 
 /** Managers that live and die while it lasts. The work is done beside the first of them. */
 async function endure(site: Site, troubles: readonly Trouble[], work: () => Promise<void>): Promise<void> {
@@ -198,26 +182,30 @@ async function endure(site: Site, troubles: readonly Trouble[], work: () => Prom
     for (const end of ends) end();
   }
   console.log(
-    `${troubles.map(({ what }) => what).join(', ')}; writes/instances in each life: ${lives.join(' ')}`,
+    `${troubles.map(({ what }) => what).join(', ')}; RunInstances/TerminateInstances/made in each life: ${lives.join(' ')}`,
   );
 }
 
 /**
- * From start to SIGKILL. One in five dies at any moment, also while it starts; of the others half die right after their first write, where
- * the steps follow one another, and half later.
+ * From start to SIGKILL. One in five dies at any moment, also while it starts; of the others half die right after their first call that
+ * makes or ends instances, where the steps follow one another, and half later.
  */
-async function live({ region, writes, random, ...site }: Site, work: () => Promise<void>): Promise<string> {
-  const [writesBefore, madeBefore] = [writes.count(), (await region.instances()).length];
-  const first = writes.next();
-  const [{ server }] = await Promise.all([start({ ...site, region }, { waitReady: false }), work()]);
+async function live(site: Site, work: () => Promise<void>): Promise<string> {
+  const { region, random } = site;
+  const { proxy } = region;
+  const counts = () => [proxy.countOf('RunInstances'), proxy.countOf('TerminateInstances')];
+  const [before, madeBefore] = [counts(), (await region.instances()).length];
+  const [{ server }] = await Promise.all([start(site, { waitReady: false }), work()]);
   const kind = random();
   if (kind < 0.2) await pause(100 + random() * 2_500);
   else {
-    await Promise.race([first, pause(6_000)]);
-    await pause(kind < 0.6 ? random() * 250 : random() * 2_500);
+    const acts = () => counts().some((count, index) => count > (before[index] ?? 0));
+    await becomes('its first act', acts, true, FIRST_ACT_MS).catch(() => undefined);
+    await pause(kind < 0.6 ? random() * 200 : random() * 2_000);
   }
   await server.kill();
-  return `${writes.count() - writesBefore}/${(await region.instances()).length - madeBefore}`;
+  const calls = counts().map((count, index) => count - (before[index] ?? 0));
+  return `${calls.join('/')}/${(await region.instances()).length - madeBefore}`;
 }
 
 let started = 0;
@@ -233,29 +221,34 @@ function start(
   });
 }
 
-/** One living instance for each TSMachine, and it knows which. */
-async function eachHasItsOwn({ region, cluster }: Site): Promise<void> {
-  const machines = await cluster.tsMachines();
-  const wanted = machines.map(
-    ({ metadata, spec }) => `${metadata.name} ${spec.providerID?.split('/').at(-1)}`,
-  );
-  const found = (await region.living()).map(
-    (one) => `${tagOf(one, 'ts-provider/machine').split('/').at(-1)} ${one.InstanceId}`,
-  );
-  expect(found.sort(), `seed ${SEED}`).toEqual(wanted.sort());
+/** What lives, as `machine instance`. */
+async function ownInstances({ region }: Site): Promise<string[]> {
+  const living = await region.living();
+  return living
+    .map((one) => `${tagOf(one, 'ts-provider/machine').split('/').at(-1)} ${one.InstanceId}`)
+    .sort();
 }
 
-async function nothingIsLeft({ region, cluster, before }: Site): Promise<void> {
+/** What shall live: one for each TSMachine, the one that it names. */
+async function wantedInstances({ cluster }: Site): Promise<string[]> {
+  const machines = await cluster.tsMachines();
+  return machines
+    .map(({ metadata, spec }) => `${metadata.name} ${spec.providerID?.split('/').at(-1)}`)
+    .sort();
+}
+
+/** Machines and instances are gone, and then the cluster. */
+async function nothingIsLeft({ region, cluster }: Site): Promise<void> {
   const { client } = environment;
-  await expect.poll(async () => (await cluster.tsMachines()).length, soon).toBe(0);
-  expect(await region.living(), `seed ${SEED}`).toEqual([]);
+  await becomes('machines', async () => (await cluster.tsMachines()).length, 0, LONG_MS);
+  await becomes('instances', async () => (await region.living()).length, 0);
   const [tsCluster] = await client.list(TSClusterKind, { namespace: cluster.namespace });
   await client.delete(TSClusterKind, nameOf(tsCluster!));
-  await expect.poll(() => client.get(TSClusterKind, nameOf(tsCluster!)), soon).toBeUndefined();
-  expect(await region.snapshot()).toBe(before);
+  const isGone = async () => (await client.get(TSClusterKind, nameOf(tsCluster!))) === undefined;
+  await becomes('the TSCluster gone', isGone, true, LONG_MS);
 }
 
-/** As if the cloud had made two for one request. Answers its id. */
+/** Answers its id. */
 async function launchTwin(region: Region, machine: TSMachine): Promise<string> {
   const id = machine.spec.providerID?.split('/').at(-1);
   const model = (await region.living()).find(({ InstanceId }) => InstanceId === id);

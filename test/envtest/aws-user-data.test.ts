@@ -8,11 +8,13 @@ import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { AWSMachineSpec } from '../../api/aws/machine.ts';
+import { packedIgnition } from '../../backends/aws/user-data/document.ts';
 import { PART_HANDLER } from '../../backends/aws/user-data/part-handler.ts';
 import { createUserDataStore, type UserDataStore } from '../../backends/aws/user-data/user-data.ts';
 import { type AWSSession, AWSRefusal } from '../../backends/aws/session/session.ts';
 import { createAWSSessions } from '../../backends/aws/session/sessions.ts';
 import type { BootstrapData, CreateIntent, MachineFacts } from '../../backends/backend.ts';
+import { debianConsumers } from '../../hack/stack/debian-packages.ts';
 import { type Moto, startMoto } from '../../hack/stack/moto.ts';
 import { temporaryDirectory } from '../../hack/stack/temporary-directory.ts';
 import { systemClock } from '../../runtime/clock.ts';
@@ -273,6 +275,22 @@ describe('the part handler', () => {
     await child;
     expect(Buffer.byteLength(PART_HANDLER)).toBeLessThan(10_000);
   });
+});
+
+const readers = await debianConsumers();
+const reason = 'reason' in readers ? readers.reason : undefined;
+if (reason !== undefined) process.stderr.write(`skipped: Ignition in Ignition: ${reason}\n`);
+
+it.skipIf(reason !== undefined)('Ignition takes the config that unpacks another one', async () => {
+  const configs = ['3.1.0', '3.3.0'].map((version) => {
+    const config = {
+      ignition: { version },
+      storage: { files: [{ path: '/a', contents: { source: 'data:,x' } }] },
+    };
+    return packedIgnition(Buffer.from(JSON.stringify(config)))!.toString();
+  });
+  const verdicts = 'reason' in readers ? [] : await readers.ignitionValidate(configs);
+  expect(verdicts.map(({ problems }) => problems)).toEqual([[], []]);
 });
 
 /** Stored as packed as cloud-init takes them. */
