@@ -36,7 +36,7 @@ export interface PoolInstance {
   readonly providerID: string;
   /** `leaving`: its end has begun, nothing stops it any more. */
   readonly state: 'starting' | 'running' | 'leaving';
-  /** The spec that its TSMachine has to get: providerID, settings, and a create intent that says which group it belongs to. */
+  /** The spec that its TSMachine has to get: providerID, settings, and a create intent whose hash says what it was made from. */
   readonly machine: TSMachineSpec;
 }
 
@@ -77,7 +77,7 @@ export interface EnsuredPool {
  */
 export interface MachinePoolBackend {
   /** Where the group of a new pool will be. No call. Throws TerminalError(InvalidMachine) where the cluster is not on this infrastructure. */
-  place(cluster: TSClusterSpec | undefined): Readonly<Record<string, string>>;
+  place(cluster: TSClusterSpec | undefined): Promise<Readonly<Record<string, string>>>;
   /** Read only. */
   observe(ctx: Ctx, pool: PoolFacts): Promise<PoolObserved>;
   /** Makes the group, or changes what differs of it: template, size, place. `seen` is the answer of `observe` in the same pass. */

@@ -47,7 +47,7 @@ export class PlayedGroup {
   #count = 0;
 
   readonly backend: MachinePoolBackend = {
-    place: () => ({ region: 'r', identity: 'i' }),
+    place: () => Promise.resolve({ region: 'r', identity: 'i' }),
     observe: async (_ctx, pool) => {
       this.calls.push('observe');
       if (this.instances === undefined) return { state: 'absent' };

@@ -3,6 +3,7 @@
 import { TSClusterIdentityKind } from '../api/kinds.ts';
 import type { ChangeFeed, MachineBackend, Planning, Sizing, Upkeep } from '../backends/backend.ts';
 import type { ClusterLoadBalancer, ClusterNetwork } from '../backends/cluster-backend.ts';
+import type { MachinePoolBackend } from '../backends/machine-pool-backend.ts';
 import { createCloudIdentities } from '../controllers/identity/cloud-identities.ts';
 import { changeFeedTick } from '../controllers/machine/change-feed.ts';
 import type { Ctx } from '../runtime/context.ts';
@@ -27,6 +28,7 @@ export function aws(flags: Flags, base: Foundation) {
   return {
     machines: machinesOf(parts),
     clusters: clustersOf(parts),
+    pools: poolsOf(parts),
     /** `wake` is told of machines whose instances have changed. */
     background: (wake: (machine: ObjectName) => void): Runnable[] => [
       createTicker({ ...base, name: 'aws-instances', everyMs: LOOK_TICK_MS, tick: lookAt(parts, wake) }),
@@ -67,6 +69,18 @@ function clustersOf(parts: Lazy<AWSParts>): ClusterNetwork & ClusterLoadBalancer
     removeNetwork: async (...args) => (await backend()).removeNetwork(...args),
     ensureLoadBalancer: async (...args) => (await backend()).ensureLoadBalancer(...args),
     removeLoadBalancer: async (...args) => (await backend()).removeLoadBalancer(...args),
+  };
+}
+
+function poolsOf(parts: Lazy<AWSParts>): MachinePoolBackend {
+  const backend = async () => (await parts.get()).pools;
+  return {
+    place: async (...args) => (await backend()).place(...args),
+    observe: async (...args) => (await backend()).observe(...args),
+    ensure: async (...args) => (await backend()).ensure(...args),
+    close: async (...args) => (await backend()).close(...args),
+    remove: async (...args) => (await backend()).remove(...args),
+    size: async (...args) => (await backend()).size?.(...args),
   };
 }
 

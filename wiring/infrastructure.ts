@@ -9,6 +9,7 @@ import {
   TSMachinePoolKind,
   TSMachineTemplateKind,
 } from '../api/kinds.ts';
+import { POOL_NAME_LABEL } from '../api/labels.ts';
 import type { Backends } from '../backends/backend.ts';
 import { createInMemoryBackend } from '../backends/inmemory/machine-backend.ts';
 import { createSimulator } from '../backends/inmemory/simulator.ts';
@@ -19,6 +20,8 @@ import { clusterWatches } from '../controllers/cluster/watches.ts';
 import { changeFeedTick } from '../controllers/machine/change-feed.ts';
 import { machineReconciler } from '../controllers/machine/reconciler.ts';
 import { machineWatches } from '../controllers/machine/watches.ts';
+import { machinePoolReconciler } from '../controllers/machinepool/reconciler.ts';
+import { machinePoolWatches } from '../controllers/machinepool/watches.ts';
 import {
   machineTemplateReconciler,
   machineTemplateWatches,
@@ -44,7 +47,11 @@ export function infrastructureManager(flags: Flags): Manager {
   const { backend, simulator, stop } = inMemory(base, flags['in-memory-database']);
   const hosts = hostsOver(flags, base);
   const aws = awsOver(flags, base);
-  const { clusters, machines, templates } = controllers(flags, base, { inMemory: backend, hosts, aws });
+  const { clusters, machines, templates, pools } = controllers(flags, base, {
+    inMemory: backend,
+    hosts,
+    aws,
+  });
   return managerOf(flags, base, {
     lease: 'ts-provider-leader',
     background: [
@@ -64,19 +71,21 @@ export function infrastructureManager(flags: Flags): Manager {
       ...hosts.background,
       ...aws.background((name) => machines.wake(name)),
     ],
-    controllers: [clusters, machines, templates, ...hosts.controllers, remediation(base)],
+    controllers: [clusters, machines, templates, pools, ...hosts.controllers, remediation(base)],
   });
 }
 
 function watchKinds({ informers }: Foundation): void {
   informers.add(ClusterKind);
-  // Of a Machine's status, which is most of the object, only its Node is asked for.
+  // Of a Machine's status, which is most of the object, only its Node is asked for, and of those of pools whether they are ready.
   informers.add(MachineKind, {
     indexes: { [CLUSTER_INDEX]: byCluster },
     transform: (machine) => {
-      const { nodeRef } = machine.status ?? {};
+      const { nodeRef, conditions } = machine.status ?? {};
+      const ofPool = machine.metadata.labels?.[POOL_NAME_LABEL] !== undefined;
+      const ready = ofPool ? conditions?.filter(({ type }) => type === 'Ready') : undefined;
       if (nodeRef === undefined) delete machine.status;
-      else machine.status = { nodeRef };
+      else machine.status = { nodeRef, ...(ready !== undefined && { conditions: ready }) };
       return machine;
     },
   });
@@ -131,6 +140,15 @@ function controllers(flags: Flags, base: Foundation, { inMemory, hosts, aws }: A
           cloudOf: (spec) => (spec.aws === undefined ? undefined : aws.clusters),
         }),
         watches: clusterWatches(cache),
+        concurrency: flags.clusterConcurrency,
+      },
+      base,
+    ),
+    pools: createController(
+      {
+        name: 'tsmachinepool',
+        reconcile: machinePoolReconciler({ ...base, backends: { for: () => aws.pools } }),
+        watches: machinePoolWatches(cache),
         concurrency: flags.clusterConcurrency,
       },
       base,

@@ -118,7 +118,7 @@ async function recordInfrastructureID(_ctx: Ctx, scope: PoolScope, deps: PoolPha
   if (isRecorded(object)) return next();
   const name = object.metadata.name.replaceAll('.', '-').slice(0, NAME_LENGTH);
   object.spec.infrastructureID ??= `${name}-${randomBytes(4).toString('hex')}`;
-  object.spec.choice ??= { ...scope.backend.place(scope.tsCluster?.spec) };
+  object.spec.choice ??= { ...(await scope.backend.place(scope.tsCluster?.spec)) };
   addFinalizer(object, TSMACHINEPOOL_FINALIZER);
   await deps.persist(scope);
   if (isRecorded(object)) return next();

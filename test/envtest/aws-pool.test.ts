@@ -65,10 +65,7 @@ describe('a group', () => {
       expect(machine).toMatchObject({
         providerID,
         aws: { instanceType: 'm5.large' },
-        createIntent: {
-          requestHash: ensured.template,
-          choice: { region: 'us-east-1', identity: 'id', group: 'c1-p1-0a1b2c3d4e' },
-        },
+        createIntent: { attempt: 1, requestHash: ensured.template },
       });
     }
     const [version] = await world.versions();

@@ -3,7 +3,7 @@
 import type { Clock } from '../../../runtime/clock.ts';
 import { TransientError } from '../../../runtime/errors.ts';
 import type { Changes } from '../../backend.ts';
-import { MACHINE_TAG } from '../tags.ts';
+import { machineOf } from './owner.ts';
 import type { InstanceRecord } from './record.ts';
 
 /** A feed is read every 1.5 s; who has not read for so long begins anew. */
@@ -36,8 +36,8 @@ export function createChangeLog(clock: Clock): ChangeLog {
   };
 
   return {
-    add({ tags }) {
-      const machine = tags[MACHINE_TAG];
+    add(record) {
+      const machine = machineOf(record);
       if (machine === undefined) return;
       const atMs = clock.now().getTime();
       changes.delete(machine);

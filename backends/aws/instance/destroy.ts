@@ -7,6 +7,7 @@ import { TerminalError } from '../../../runtime/errors.ts';
 import type { Destroyed, MachineFacts } from '../../backend.ts';
 import type { TargetRegistry } from '../load-balancer/targets.ts';
 import { AWSRefusal, type AWSSession, isRefused } from '../session/session.ts';
+import { GROUP_TAG, terminateInGroup } from '../pool/termination.ts';
 import { CLUSTER_TAG, ROLE_TAG, TOKEN_TAG } from '../tags.ts';
 import { type Batched, createBatched } from './batch.ts';
 import { choiceOf } from './choice.ts';
@@ -167,7 +168,8 @@ async function end(
     if (!registration.done) return inProgress(registration.message, registration.pollMs);
   }
   try {
-    await deps.terminate(ctx, session, id);
+    if (tags[GROUP_TAG] === undefined) await deps.terminate(ctx, session, id);
+    else await endMember(ctx, deps, session, id);
   } catch (error) {
     if (isRefused(error, 'InvalidInstanceID.NotFound'))
       return inProgress(`EC2 does not show instance ${id}, which may be a delay of its own`, VISIBLE_POLL_MS);
@@ -176,6 +178,12 @@ async function end(
   }
   const now = deps.observation.store(session).byID(id);
   return now?.state === 'terminated' ? { state: 'gone' } : inProgress(`Instance ${id} is shutting down`);
+}
+
+/** Its group ends it, and replaces it where it is to have as many. */
+async function endMember(ctx: Ctx, deps: DestroyDeps, session: AWSSession, id: string): Promise<void> {
+  await terminateInGroup(ctx, session, id);
+  deps.observation.store(session).ended(id, 'shutting-down');
 }
 
 function isProtected(id: string, error: AWSRefusal): TerminalError {

@@ -3,19 +3,28 @@
 import { Reason } from '../../../api/conditions.ts';
 import { TerminalError } from '../../../runtime/errors.ts';
 import type { MachineFacts } from '../../backend.ts';
-import { CLUSTER_TAG, MACHINE_TAG, MACHINE_UID_TAG, TOKEN_TAG } from '../tags.ts';
+import { poolMachineName } from '../../machine-pool-backend.ts';
+import { CLUSTER_TAG, MACHINE_TAG, MACHINE_UID_TAG, POOL_TAG, TOKEN_TAG } from '../tags.ts';
 import { type InstanceRecord, isEnding, isLiving } from './record.ts';
 import type { InstanceStore } from './store.ts';
+
+/** `<namespace>/<name>` of the TSMachine, as the tags tell it. An instance of a pool carries the pool's name, and its own id says the rest. */
+export function machineOf({ id, tags }: Pick<InstanceRecord, 'id' | 'tags'>): string | undefined {
+  const pool = tags[POOL_TAG];
+  if (pool === undefined) return tags[MACHINE_TAG];
+  const [namespace = '', name = ''] = pool.split('/');
+  return `${namespace}/${poolMachineName(name, id)}`;
+}
 
 /**
  * Throws TerminalError: DuplicateInstances when the instance was made for another TSMachine (spec travels with a copied object, and the
  * copy must neither serve nor end what belongs to the original), ProviderIDInvalid when nothing says that we have made it.
  */
 export function checkOwner(
-  { id, tags }: InstanceRecord,
+  { id, tags }: Pick<InstanceRecord, 'id' | 'tags'>,
   { namespace, name }: Pick<MachineFacts, 'namespace' | 'name'>,
 ): void {
-  const owner = tags[MACHINE_TAG];
+  const owner = machineOf({ id, tags });
   if (owner === `${namespace}/${name}` && tags[CLUSTER_TAG] !== undefined) return;
   if (owner === undefined || tags[CLUSTER_TAG] === undefined) {
     const message =

@@ -7,9 +7,6 @@ import { awsProviderID } from '../../../api/provider-id.ts';
 import { type PoolFacts, type PoolInstance, poolMachineName } from '../../machine-pool-backend.ts';
 import { stateOf } from './group.ts';
 
-/** In the choice of a create intent: the machine belongs to this group, and is ended by it. */
-export const GROUP_CHOICE = 'group';
-
 /** Says of a machine that nobody knows what it was made from. */
 const UNKNOWN = 'unknown';
 
@@ -45,7 +42,6 @@ function poolInstance(
   const { InstanceId: id, AvailabilityZone: zone, InstanceType } = instance;
   if (state === undefined || id === undefined || zone === undefined) return undefined;
   const providerID = awsProviderID(zone, id);
-  const { region = '', identity = '', cluster = '' } = pool.choice;
   return {
     name: poolMachineName(pool.name, id),
     providerID,
@@ -56,8 +52,8 @@ function poolInstance(
       createIntent: {
         attempt: 1,
         clientToken: `${pool.infrastructureID}/${id}`,
+        // Without a choice: nobody has asked for this very instance, so nobody can ask again.
         requestHash: materials.get(versionOf(instance)) || UNKNOWN,
-        choice: { region, identity, infrastructureID: cluster, [GROUP_CHOICE]: pool.infrastructureID },
       },
     },
   };

@@ -41,7 +41,7 @@ export function createAWSPoolBackend(deps: AWSPoolDeps): MachinePoolBackend {
   const templates = createLaunchTemplates(deps);
   const shortages = createShortages(deps.clock);
   return {
-    place: placeOf,
+    place: async (cluster) => placeOf(cluster),
     async observe(ctx, pool) {
       const session = await open(ctx, deps.sessions, pool);
       const group = await findGroup(ctx, session, pool);
