@@ -28,7 +28,8 @@ export default defineConfig({
           include: ['test/envtest/**/*.test.ts', 'test/differential/**/*.test.ts', 'test/e2e/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 300_000,
-          fileParallelism: false,
+          // Most of the time a story waits, so two share a machine; more would starve each other.
+          maxWorkers: 2,
         },
       },
       {

@@ -292,7 +292,7 @@ describe('the end', () => {
     );
     // For a race with the API server that nobody can call up: controllers/machine/lost.ts.
     const rare = ['get clusters.cluster.x-k8s.io', 'get tsmachines.infrastructure.cluster.x-k8s.io'];
-    expect([...used, ...rare, ...OF_HOSTS, ...OF_REMEDIATION].sort()).toEqual(
+    expect([...used, ...rare, ...OF_HOSTS, ...OF_REMEDIATION, ...OF_CLOUDS].sort()).toEqual(
       expect.arrayContaining(granted()),
     );
     expect(granted().length).toBeGreaterThan(15);
@@ -314,6 +314,17 @@ const OF_REMEDIATION = [
   'patch tsremediations/status.infrastructure.cluster.x-k8s.io',
   'get machines.cluster.x-k8s.io',
   'patch machines/status.cluster.x-k8s.io',
+];
+
+/** What only machines at a cloud and their pools need: the stories of AWS do it under the same account. */
+const OF_CLOUDS = [
+  'create tsmachines.infrastructure.cluster.x-k8s.io',
+  'delete tsmachines.infrastructure.cluster.x-k8s.io',
+  'delete machines.cluster.x-k8s.io',
+  'get namespaces.',
+  'patch machinepools.cluster.x-k8s.io',
+  'patch tsmachinepools.infrastructure.cluster.x-k8s.io',
+  'patch tsmachinepools/status.infrastructure.cluster.x-k8s.io',
 ];
 
 /** Every verb of every resource that our roles grant, as `verb resource.group`. */

@@ -168,8 +168,7 @@ async function end(
     if (!registration.done) return inProgress(registration.message, registration.pollMs);
   }
   try {
-    if (tags[GROUP_TAG] === undefined) await deps.terminate(ctx, session, id);
-    else await endMember(ctx, deps, session, id);
+    await startEnd(ctx, deps, session, record);
   } catch (error) {
     if (isRefused(error, 'InvalidInstanceID.NotFound'))
       return inProgress(`EC2 does not show instance ${id}, which may be a delay of its own`, VISIBLE_POLL_MS);
@@ -180,8 +179,14 @@ async function end(
   return now?.state === 'terminated' ? { state: 'gone' } : inProgress(`Instance ${id} is shutting down`);
 }
 
-/** Its group ends it, and replaces it where it is to have as many. */
-async function endMember(ctx: Ctx, deps: DestroyDeps, session: AWSSession, id: string): Promise<void> {
+/** An instance of a group is ended by it, and replaced where the group is to have as many. */
+async function startEnd(
+  ctx: Ctx,
+  deps: DestroyDeps,
+  session: AWSSession,
+  { id, tags }: InstanceRecord,
+): Promise<void> {
+  if (tags[GROUP_TAG] === undefined) return deps.terminate(ctx, session, id);
   await terminateInGroup(ctx, session, id);
   deps.observation.store(session).ended(id, 'shutting-down');
 }

@@ -2,7 +2,6 @@
 // Records and machines for tests of the parts.
 import type { Ctx } from '../../../runtime/context.ts';
 import type { Clock } from '../../../runtime/clock.ts';
-import { createLogger } from '../../../runtime/logger.ts';
 import type { MachineFacts } from '../../backend.ts';
 import type { AWSSession } from '../session/session.ts';
 import type { InstanceRecord } from './record.ts';
@@ -42,7 +41,11 @@ export function machineNamed(name: string, overrides: Partial<MachineFacts> = {}
 }
 
 export function contextOf(clock: Clock): Ctx {
-  return { signal: new AbortController().signal, log: createLogger({ level: 'silent' }), clock };
+  const log: Ctx['log'] = {
+    ...{ debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
+    child: () => log,
+  };
+  return { signal: new AbortController().signal, log, clock };
 }
 
 /** A session whose calls of EC2 and SSM are answered by `answer`, by the name of the action. */
