@@ -172,7 +172,6 @@ export const Reason = {
   // Clouds: what happens to instances.
   NoInterruption: 'NoInterruption',
   SpotInterruption: 'SpotInterruption',
-  RebalanceRecommended: 'RebalanceRecommended',
   MaintenanceScheduled: 'MaintenanceScheduled',
   SettingsApplied: 'SettingsApplied',
   SettingsDiffer: 'SettingsDiffer',

@@ -172,7 +172,7 @@ export interface UpkeepReport {
   readonly differs?: string;
   /** The infrastructure is about to take the instance away or to stop it. */
   readonly interruption?: {
-    readonly reason: 'SpotInterruption' | 'RebalanceRecommended' | 'MaintenanceScheduled';
+    readonly reason: 'SpotInterruption' | 'MaintenanceScheduled';
     readonly message: string;
     /** The spec asks that the Machine is replaced for it. */
     readonly replace: boolean;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything that knows AWS, and its SDK. Loaded by aws.ts with the first object that needs it: who has none does not carry it.
+import { createTerminate } from '../backends/aws/instance/destroy.ts';
 import { createExistingResources } from '../backends/aws/instance/existing.ts';
 import { createImages } from '../backends/aws/instance/image.ts';
 import { createInstanceTypes } from '../backends/aws/instance/instance-type.ts';
 import { createObservation } from '../backends/aws/instance/observation.ts';
+import { createOrphans, type OrphansOptions } from '../backends/aws/instance/orphans.ts';
 import { createAWSLoadBalancer } from '../backends/aws/load-balancer/load-balancer.ts';
 import { createAWSBackend } from '../backends/aws/machine-backend.ts';
 import { createAWSNetwork } from '../backends/aws/network/network.ts';
@@ -22,10 +24,12 @@ export interface AWSPartsOptions {
   readonly metrics: Metrics;
   /** How far EC2's answers may be behind. */
   readonly windowMs: number;
+  /** Instances that no TSMachine knows. */
+  readonly orphans: Pick<OrphansOptions, 'known' | 'onOrphan' | 'remove'>;
 }
 
 /** What the manager takes of AWS. */
-export function awsParts({ identities, clock, metrics, windowMs }: AWSPartsOptions) {
+export function awsParts({ identities, clock, metrics, windowMs, orphans }: AWSPartsOptions) {
   const sessions = createAWSSessions({ identities, clock, metrics });
   const network = createAWSNetwork({ sessions, clock, windowMs });
   const targets = createAWSLoadBalancer({ sessions, network, clock });
@@ -35,9 +39,11 @@ export function awsParts({ identities, clock, metrics, windowMs }: AWSPartsOptio
   const sizing = createSizing({ sessions, types });
   const shared = { sessions, network, targets, userData, observation, sizing, clock, windowMs };
   const upkeep = createUpkeep(shared);
+  const terminate = createTerminate(clock, (session) => observation.store(session));
   return {
     machines: createAWSBackend({ ...shared, upkeep }),
     upkeep,
+    orphans: createOrphans({ ...shared, ...orphans, terminate, metrics }),
     clusters: { ...network, ...targets },
     pools: createAWSPoolBackend({
       ...shared,

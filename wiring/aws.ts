@@ -10,6 +10,7 @@ import type { Ctx } from '../runtime/context.ts';
 import type { ObjectName } from '../runtime/object.ts';
 import type { Runnable } from '../runtime/runnable.ts';
 import { createTicker } from '../runtime/ticker.ts';
+import { knownMachines, tellOfOrphan } from './aws-orphans.ts';
 import type { AWSParts } from './aws-parts.ts';
 import type { Flags } from './flags.ts';
 import { atStop, type Foundation } from './foundation.ts';
@@ -23,7 +24,12 @@ export function aws(flags: Flags, base: Foundation) {
   const parts = lazily(async () => {
     const { awsParts } = await import('./aws-parts.ts');
     const identities = createCloudIdentities(base);
-    return awsParts({ ...base, identities, windowMs: flags.awsConsistencyWindowMs });
+    const orphans = {
+      known: knownMachines(base),
+      onOrphan: tellOfOrphan(base),
+      remove: flags.awsRemoveOrphans,
+    };
+    return awsParts({ ...base, identities, windowMs: flags.awsConsistencyWindowMs, orphans });
   });
   return {
     machines: machinesOf(parts),
@@ -93,6 +99,7 @@ function lookAt(parts: Lazy<AWSParts>, wake: (machine: ObjectName) => void): (ct
     if (loaded === undefined) return;
     await loaded.machines.tick(ctx);
     await loaded.upkeep.tick(ctx);
+    await loaded.orphans.tick(ctx);
     await tell(ctx);
   };
 }

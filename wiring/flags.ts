@@ -34,6 +34,7 @@ Infrastructure provider
   --host-cleanings-per-pool N   hosts of one pool that are cleaned at once; default 5
   --in-memory-database FILE     instances of the in-memory backend; default: gone with the process
   --aws-consistency-window TIME how far answers of EC2 may be behind, such as 90s; default 1m
+  --aws-orphans WHAT            report or remove instances that no TSMachine has known for 15 minutes; default report
 
 Bootstrap provider
   --kubeadmconfig-concurrency N KubeadmConfigs reconciled at once; default 50
@@ -63,6 +64,7 @@ export function parseFlags(args: readonly string[]) {
       'bootstrap-token-ttl': { type: 'string', default: '1h' },
       'in-memory-database': { type: 'string', default: ':memory:' },
       'aws-consistency-window': { type: 'string', default: '1m' },
+      'aws-orphans': { type: 'string', default: 'report' },
       'health-addr': { type: 'string', default: ':9440' },
       'metrics-addr': { type: 'string', default: '127.0.0.1:8080' },
       'log-level': { type: 'string', default: 'info' },
@@ -83,6 +85,7 @@ export function parseFlags(args: readonly string[]) {
     cleaningPerPool: positive('host-cleanings-per-pool', values['host-cleanings-per-pool']),
     kubeadmConfigConcurrency: positive('kubeadmconfig-concurrency', values['kubeadmconfig-concurrency']),
     awsConsistencyWindowMs: duration('aws-consistency-window', values['aws-consistency-window'], 1_000),
+    awsRemoveOrphans: oneOf('aws-orphans', values['aws-orphans'], ['report', 'remove']) === 'remove',
     tokenTTLMs: duration('bootstrap-token-ttl', values['bootstrap-token-ttl'], LEAST_TOKEN_TTL_MS),
   };
 }

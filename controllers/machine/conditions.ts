@@ -93,7 +93,6 @@ const TROUBLE: readonly string[] = [
   Reason.CapacityUnavailable,
   Reason.QuotaExceeded,
   Reason.SpotInterruption,
-  Reason.RebalanceRecommended,
   Reason.MaintenanceScheduled,
 ];
 

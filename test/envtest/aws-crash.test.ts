@@ -27,14 +27,12 @@ import { bundleManager } from './manager-bundle.ts';
 import { seeded } from './seeded.ts';
 
 const MACHINES = 100;
-/** Of each trouble, so that some die in it and some are born into it. */
-const LIVES = 2;
 /** Another seed is another course of events; a failure names the one that showed it. */
 const SEED = Number(process.env['CRASH_SEED'] ?? 20_261_122);
 
 /** What a hundred machines may take when all is well again, with three cores too few. */
 const LONG_MS = 200_000;
-const FIRST_ACT_MS = 6_000;
+const FIRST_ACT_MS = 12_000;
 
 let environment: Environment;
 let moto: Moto;
@@ -65,6 +63,7 @@ interface Site {
   readonly cluster: BareCluster;
   readonly random: () => number;
   readonly flags: readonly string[];
+  readonly lives: Life[];
   /** Of the region, with nothing of the cluster. */
   readonly before: string;
 }
@@ -82,7 +81,7 @@ async function openSite(name: string, flags: readonly string[]): Promise<Site> {
     },
   });
   await createIdentity(environment.client, purpose, [cluster.namespace]);
-  const site = { region, cluster, random: seeded(SEED), flags, before };
+  const site = { region, cluster, random: seeded(SEED), flags, lives: [], before };
   sites.push(site);
   return site;
 }
@@ -117,6 +116,9 @@ it.concurrent(
     // What was made and known is ended, and nothing is made for a machine that is to go.
     expect(await region.instances(), `seed ${SEED}`).toHaveLength(made);
     expect(await region.snapshot()).toBe(site.before);
+    // The kills hit work in progress, or the above says little.
+    expect(site.lives.filter(({ launches }) => launches > 0).length).toBeGreaterThan(TROUBLES.length / 2);
+    expect(site.lives.filter(({ ends }) => ends > 0).length).toBeGreaterThan(TROUBLES.length / 2);
   },
 );
 
@@ -171,26 +173,37 @@ async function endureTwin(site: Site): Promise<void> {
   await becomes('the condition', ready, /^True/);
 }
 
-/** Managers that live and die while it lasts. The work is done beside the first of them. */
+/** What a manager got done before it was killed. */
+interface Life {
+  readonly launches: number;
+  readonly ends: number;
+  /** Instances that came to be. */
+  readonly made: number;
+}
+
+/** A manager that lives and dies while it lasts. The work is done beside its start; what it leaves is for the next. */
 async function endure(site: Site, troubles: readonly Trouble[], work: () => Promise<void>): Promise<void> {
+  const began = Date.now();
   const ends = troubles.map((trouble) => trouble.begin(site.region));
-  const lives: string[] = [];
   try {
-    for (let life = 0; life < LIVES; life++)
-      lives.push(await live(site, life === 0 ? work : () => Promise.resolve()));
+    const life = await live(site, work);
+    site.lives.push(life);
+    const { launches, ends: ended, made } = life;
+    const seconds = ((Date.now() - began) / 1_000).toFixed(1);
+    const what = troubles.map((trouble) => trouble.what).join(', ');
+    console.log(
+      `${site.region.name}: ${what}; ${seconds} s, asked for ${launches}, made ${made}, ended ${ended}`,
+    );
   } finally {
     for (const end of ends) end();
   }
-  console.log(
-    `${troubles.map(({ what }) => what).join(', ')}; RunInstances/TerminateInstances/made in each life: ${lives.join(' ')}`,
-  );
 }
 
 /**
  * From start to SIGKILL. One in five dies at any moment, also while it starts; of the others half die right after their first call that
  * makes or ends instances, where the steps follow one another, and half later.
  */
-async function live(site: Site, work: () => Promise<void>): Promise<string> {
+async function live(site: Site, work: () => Promise<void>): Promise<Life> {
   const { region, random } = site;
   const { proxy } = region;
   const counts = () => [proxy.countOf('RunInstances'), proxy.countOf('TerminateInstances')];
@@ -204,8 +217,8 @@ async function live(site: Site, work: () => Promise<void>): Promise<string> {
     await pause(kind < 0.6 ? random() * 200 : random() * 2_000);
   }
   await server.kill();
-  const calls = counts().map((count, index) => count - (before[index] ?? 0));
-  return `${calls.join('/')}/${(await region.instances()).length - madeBefore}`;
+  const [launches = 0, ends = 0] = counts().map((count, index) => count - (before[index] ?? 0));
+  return { launches, ends, made: (await region.instances()).length - madeBefore };
 }
 
 let started = 0;
@@ -255,7 +268,8 @@ async function launchTwin(region: Region, machine: TSMachine): Promise<string> {
   const { ImageId, InstanceType, SubnetId, Tags } = model!;
   const { Instances } = await region.ec2.send(
     new RunInstancesCommand({
-      ...{ ImageId, InstanceType, SubnetId, MinCount: 1, MaxCount: 1 },
+      ...{ ImageId, InstanceType, MinCount: 1, MaxCount: 1 },
+      NetworkInterfaces: [{ DeviceIndex: 0, SubnetId, DeleteOnTermination: true }],
       TagSpecifications: [{ ResourceType: 'instance', Tags }],
     }),
   );

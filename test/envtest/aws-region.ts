@@ -86,7 +86,7 @@ async function instancesOf(ec2: aws.EC2Client): Promise<aws.Instance[]> {
   const found: aws.Instance[] = [];
   let NextToken: string | undefined;
   do {
-    const Filters = [{ Name: 'tag-key', Values: ['ts-provider/machine'] }];
+    const Filters = [{ Name: 'tag-key', Values: ['ts-provider/machine', 'ts-provider/pool'] }];
     const page: aws.DescribeInstancesCommandOutput = await ec2.send(
       new aws.DescribeInstancesCommand({ Filters, MaxResults: 1000, ...(NextToken && { NextToken }) }),
     );

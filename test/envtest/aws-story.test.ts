@@ -2,7 +2,6 @@
 // The life of a cluster on AWS, in a network of its own and in one that exists: up, larger, smaller, rolled, gone, and nothing is left.
 import * as elb from '@aws-sdk/client-elastic-load-balancing-v2';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
-import { parseAllDocuments, stringify } from 'yaml';
 import {
   ClusterKind,
   MachineKind,
@@ -12,12 +11,12 @@ import {
   TSMachineTemplateKind,
 } from '../../api/kinds.ts';
 import { CONTROL_PLANE_LABEL } from '../../api/labels.ts';
-import type { APIServer } from '../../hack/stack/api-server.ts';
 import { KubeadmControlPlaneKind, MachineDeploymentKind } from '../../hack/stack/kinds.ts';
 import { type Moto, startMoto } from '../../hack/stack/moto.ts';
 import type { Provider } from '../../hack/stack/provider.ts';
 import type { Behaviour } from '../aws/proxy/behaviour.ts';
 import { ourRefusals, ourWrites, readAuditLog } from './audit.ts';
+import { withGivenControlPlane } from './aws-given-control-plane.ts';
 import { type Guests, startGuests } from './aws-guests.ts';
 import {
   createIdentity,
@@ -275,28 +274,6 @@ describe.each(MODES)('in $what', ({ what, template, prepare }) => {
 it('nothing was asked of the API server that the service account may not', () => {
   expect(ourRefusals(readAuditLog(`${environment.dir}/audit.log`))).toEqual([]);
 });
-
-/** The API server of the test is the endpoint, its etcd the cluster's, and no machine has a certificate of its own to look up. */
-function withGivenControlPlane(manifest: string, endpoint: APIServer): string {
-  const documents = parseAllDocuments(manifest);
-  for (const document of documents) {
-    const kind = document.get('kind');
-    if (kind === TSClusterKind.kind) {
-      document.setIn(['spec', 'controlPlaneEndpoint'], { host: '127.0.0.1', port: endpoint.port });
-    }
-    if (kind !== KubeadmControlPlaneKind.kind) continue;
-    const expiry = { 'machine.cluster.x-k8s.io/certificates-expiry': '2099-01-01T00:00:00Z' };
-    document.setIn(['spec', 'machineTemplate', 'metadata'], { annotations: expiry });
-    const external = {
-      endpoints: [endpoint.etcd.url],
-      caFile: '/etc/kubernetes/pki/etcd/ca.crt',
-      certFile: '/etc/kubernetes/pki/apiserver-etcd-client.crt',
-      keyFile: '/etc/kubernetes/pki/apiserver-etcd-client.key',
-    };
-    document.setIn(['spec', 'kubeadmConfigSpec', 'clusterConfiguration'], { etcd: { external } });
-  }
-  return documents.map((document) => stringify(document.toJS())).join('---\n');
-}
 
 /** Instances in all target groups. */
 async function targets({ elb: client }: Region): Promise<string[]> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What goes wrong at AWS, one by one: each begins, and can be ended.
 import type { Behaviour } from '../aws/proxy/behaviour.ts';
-import type { Fault } from '../aws/proxy/faults.ts';
+import type { Fault, FaultKind } from '../aws/proxy/faults.ts';
 import type { Region } from './aws-region.ts';
 
 export interface Trouble {
@@ -10,22 +10,32 @@ export interface Trouble {
   readonly begin: (region: Region) => () => void;
 }
 
+/** The calls that matter; in all others trouble is rarer, so that a manager gets as far as these. */
+const ACTS = ['RunInstances', 'TerminateInstances', 'DescribeInstances', 'DeregisterTargets'];
+
+function mostly(kind: FaultKind, rate: number): readonly Fault[] {
+  return [
+    { ...kind, actions: ACTS, rate },
+    { ...kind, rate: rate / 5 },
+  ];
+}
+
 /** Everything that issue 7 names, but for duplicate matches and reads that are stale for longer. */
 export const TROUBLES: readonly Trouble[] = [
-  faults('answers get lost', { kind: 'lostResponse', rate: 0.3 }),
-  faults('requests get lost', { kind: 'lostRequest', rate: 0.3 }),
-  faults('calls are throttled', { kind: 'throttle', rate: 0.5 }),
+  faults('answers get lost', ...mostly({ kind: 'lostResponse' }, 0.5)),
+  faults('requests get lost', ...mostly({ kind: 'lostRequest' }, 0.5)),
+  faults('calls are throttled', ...mostly({ kind: 'throttle' }, 0.5)),
   faults(
     'calls fail',
-    { kind: 'serverError', status: 500, rate: 0.2 },
-    { kind: 'serverError', status: 503, rate: 0.2 },
+    ...mostly({ kind: 'serverError', status: 500 }, 0.3),
+    ...mostly({ kind: 'serverError', status: 503 }, 0.3),
   ),
   faults(
     'answers are slow',
     { kind: 'slow', delayMs: 900, rate: 0.5, before: 'answer' },
     { kind: 'slow', delayMs: 400, rate: 0.3, before: 'request' },
   ),
-  faults('credentials expire', { kind: 'expiredCredentials', rate: 0.4 }),
+  faults('credentials expire', ...mostly({ kind: 'expiredCredentials' }, 0.5)),
   faults('the load balancers have no API', { kind: 'serviceDown', service: 'elasticloadbalancing' }),
   knob('what is read is five seconds old', 'staleMs', () => 5_000),
   knob('the clocks differ', 'clockSkewMs', () => 10 * 60_000),

@@ -16,38 +16,44 @@ interface Versions {
   readonly deleted: Set<string>;
   /** In base64. */
   readonly userData: Map<string, string>;
+  /** Instances that have theirs. */
+  readonly served: Set<string>;
 }
 
 /** The rules. */
 export function groups(): Groups {
-  const versions: Versions = { deleted: new Set(), userData: new Map() };
+  const versions: Versions = { deleted: new Set(), userData: new Map(), served: new Set() };
   return {
     rules: [
-      ...[groupEnds(), groupDescriptions()],
+      ...[groupChanges(versions), groupDescriptions()],
       ...[versionCreations(versions), versionDeletions(versions), versionList(versions)],
     ],
     clear() {
       versions.deleted.clear();
       versions.userData.clear();
+      versions.served.clear();
     },
   };
 }
 
-/** What may end instances of a group. */
-const ENDS = [
+/** What may make or end instances of a group. */
+const CHANGES = [
+  'CreateAutoScalingGroup',
   'TerminateInstanceInAutoScalingGroup',
   'UpdateAutoScalingGroup',
   'SetDesiredCapacity',
   'DeleteAutoScalingGroup',
 ];
 
-/** With an instance go its interfaces. */
-function groupEnds(): Rule {
+/** With an instance go its interfaces; a new one gets the user data that moto was not told. */
+function groupChanges(versions: Versions): Rule {
   return {
-    actions: ENDS.map((action) => `autoscaling.${action}`),
+    actions: CHANGES.map((action) => `autoscaling.${action}`),
     async handle(exchange, next) {
       const answer = await next(exchange.request);
-      if (answer.status < 400) await sweep(exchange);
+      if (answer.status >= 400) return answer;
+      await sweep(exchange);
+      if (versions.userData.size > 0) await giveUserData(exchange, versions);
       return answer;
     },
   };
@@ -69,6 +75,16 @@ async function sweep(exchange: Exchange): Promise<void> {
       await ask('DeleteNetworkInterface', { NetworkInterfaceId: textAt(one, 'networkInterfaceId') });
 }
 
+async function giveUserData(exchange: Exchange, { userData, served }: Versions): Promise<void> {
+  for (const [InstanceId, version] of await versionsOf(exchange)) {
+    const data = userData.get(version);
+    if (data === undefined || served.has(InstanceId)) continue;
+    const params = { InstanceId, 'UserData.Value': data };
+    await exchange.ask({ service: 'ec2', action: 'ModifyInstanceAttribute', params });
+    served.add(InstanceId);
+  }
+}
+
 /** The version that an instance was made from, not the one that is the default now. */
 function groupDescriptions(): Rule {
   return {
@@ -84,7 +100,7 @@ function groupDescriptions(): Rule {
       const versions = await versionsOf(exchange);
       for (const member of members) {
         const template = find(member, 'LaunchTemplate');
-        const version = versions.get(textAt(member, 'InstanceId'));
+        const version = versions.get(textAt(member, 'InstanceId'))?.split('/')[1];
         if (template !== undefined && version !== undefined) setChild(template, element('Version', version));
       }
       return { ...answer, body: Buffer.from(writeXML(document)) };
@@ -92,17 +108,24 @@ function groupDescriptions(): Rule {
   };
 }
 
+const TEMPLATE_TAG = 'aws:ec2launchtemplate:id';
 const VERSION_TAG = 'aws:ec2launchtemplate:version';
 
+/** `lt-1/2` by instance. */
 async function versionsOf(exchange: Exchange): Promise<Map<string, string>> {
   const params = { 'Filter.1.Name': 'tag-key', 'Filter.1.Value.1': VERSION_TAG, MaxResults: '1000' };
   const answer = await exchange.ask({ service: 'ec2', action: 'DescribeInstances', params });
-  const version = (item: Element) =>
+  const tag = (item: Element, key: string) =>
     textAt(
-      items(item, 'tagSet').find((tag) => textAt(tag, 'key') === VERSION_TAG),
+      items(item, 'tagSet').find((one) => textAt(one, 'key') === key),
       'value',
     );
-  return new Map(instanceItems(answer).map((item) => [textAt(item, 'instanceId'), version(item)]));
+  return new Map(
+    instanceItems(answer).map((item) => [
+      textAt(item, 'instanceId'),
+      `${tag(item, TEMPLATE_TAG)}/${tag(item, VERSION_TAG)}`,
+    ]),
+  );
 }
 
 const USER_DATA = 'LaunchTemplateData.UserData';
