@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
-import { inMemoryProviderID, parseProviderID } from './provider-id.ts';
+import { awsProviderID, inMemoryProviderID, parseProviderID } from './provider-id.ts';
 
 describe('inMemoryProviderID', () => {
   it.each(['a', '0', 'i-0123456789abcdef', 'x'.repeat(63), 'b3c1c8a2-6f0e-4d53-9a53-0d6a3a0e1f11'])(
@@ -22,6 +22,26 @@ describe('inMemoryProviderID', () => {
   );
 });
 
+describe('awsProviderID', () => {
+  it('is what the cloud controller manager of AWS writes, and is taken apart again', () => {
+    const providerID = awsProviderID('eu-central-1a', 'i-0123456789abcdef0');
+    expect(providerID).toBe('aws:///eu-central-1a/i-0123456789abcdef0');
+    expect(parseProviderID(providerID)).toEqual({
+      backend: 'aws',
+      availabilityZone: 'eu-central-1a',
+      instanceID: 'i-0123456789abcdef0',
+    });
+  });
+
+  it.each([
+    ['', 'i-1'],
+    ['eu-central-1a', ''],
+    ['eu-central-1a', 'vol-1'],
+  ])('refuses "%s" and "%s"', (zone, id) => {
+    expect(() => awsProviderID(zone, id)).toThrow(RangeError);
+  });
+});
+
 describe('parseProviderID', () => {
   it.each([
     '',
@@ -32,7 +52,10 @@ describe('parseProviderID', () => {
     'tsinmemory://a/b',
     'tsinmemory://i-1 ',
     'tsinmemory:i-1',
-    'aws:///eu-central-1a/i-1',
+    'aws:///eu-central-1a',
+    'aws:///eu-central-1a/vol-1',
+    'aws://eu-central-1a/i-1',
+    'aws:///eu-central-1a/i-1/x',
     'kind://docker/a/b',
   ])('knows "%s" to be none of ours', (providerID) => {
     expect(parseProviderID(providerID)).toBeUndefined();

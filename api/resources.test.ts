@@ -4,6 +4,7 @@ import type * as runtime from '../runtime/object.ts';
 import type { Kind } from './kinds.ts';
 import * as kinds from './kinds.ts';
 import type { Condition, ObjectMeta } from './meta.ts';
+import { TSClusterIdentityKind, TSMachinePoolKind } from './kinds.ts';
 import { PROVIDERS, RESOURCES } from './resources.ts';
 
 interface Schema {
@@ -26,18 +27,21 @@ const resource = (kind: string) => {
 
 describe('every resource', () => {
   it.each(RESOURCES)('$kind.kind has the name that core computes (GEN-1, GEN-7)', ({ kind }) => {
-    expect(kind.plural).toBe(`${kind.kind.toLowerCase()}s`);
-    expect(kind.namespaced).toBe(true);
+    // Core never refers to an identity (IC-15); its plural is English.
+    const isIdentity = kind === TSClusterIdentityKind;
+    expect(kind.plural).toBe(isIdentity ? 'tsclusteridentities' : `${kind.kind.toLowerCase()}s`);
+    expect(kind.namespaced).toBe(!isIdentity);
   });
 
   it.each(RESOURCES)(
     '$kind.kind publishes no terminal failure and no second condition list (GEN-13, GEN-14)',
-    ({ status }) => {
+    ({ kind, status }) => {
       const fields = Object.keys((status as Schema | undefined)?.properties ?? {});
       expect(fields).not.toEqual(expect.arrayContaining(['failureReason']));
       expect(fields).not.toEqual(expect.arrayContaining(['failureMessage']));
       expect(fields).not.toEqual(expect.arrayContaining(['v1beta2']));
-      expect(fields).not.toEqual(expect.arrayContaining(['ready']));
+      // Of a pool core reads this one and no other (IMP-4b).
+      expect(fields.includes('ready')).toBe(kind === TSMachinePoolKind);
     },
   );
 

@@ -40,10 +40,10 @@ describe('crdManifest', () => {
       expect(crd.metadata.labels).toEqual({
         'cluster.x-k8s.io/provider': `${folder}-ts-provider`,
         'cluster.x-k8s.io/v1beta2': version,
-        ...(resource.kind.kind === 'TSHost' && { 'clusterctl.cluster.x-k8s.io/move-hierarchy': '' }),
+        ...(resource.movesByItself && { 'clusterctl.cluster.x-k8s.io/move-hierarchy': '' }),
       });
       expect(crd.spec.names.listKind).toBe(`${crd.spec.names.kind}List`);
-      expect(crd.spec.scope).toBe('Namespaced');
+      expect(crd.spec.scope).toBe(resource.kind.kind === 'TSClusterIdentity' ? 'Cluster' : 'Namespaced');
       expect(crd.spec.versions).toMatchObject([{ name: version, served: true, storage: true }]);
       expect(crd.spec.versions[0]?.subresources?.status !== undefined).toBe(resource.status !== undefined);
     },

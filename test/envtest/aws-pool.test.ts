@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Machine pools on Auto Scaling groups, on moto behind the proxy: the backend alone, verb by verb.
-import { SetDesiredCapacityCommand } from '@aws-sdk/client-auto-scaling';
+import { DetachInstancesCommand, SetDesiredCapacityCommand } from '@aws-sdk/client-auto-scaling';
 import { DescribeInstancesCommand } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { terminateInGroup } from '../../backends/aws/pool/termination.ts';
@@ -257,6 +257,22 @@ describe('its size', () => {
     const names = (await world.group()).instances.map(({ name }) => name);
     expect(names).toHaveLength(2);
     expect(names).not.toContain(first!.name);
+  });
+
+  it('an instance that is in no group any more is ended all the same', async () => {
+    await world.pass();
+    const [one] = (await world.group()).instances;
+    const InstanceIds = [one!.providerID.split('/').at(-1)!];
+    const name = world.pool().infrastructureID;
+    await world.autoScaling.send(
+      new DetachInstancesCommand({
+        ...{ InstanceIds, AutoScalingGroupName: name, ShouldDecrementDesiredCapacity: false },
+      }),
+    );
+    await end(one!.providerID);
+    await end(one!.providerID);
+    const { Reservations } = await world.ec2.send(new DescribeInstancesCommand({ InstanceIds }));
+    expect(Reservations![0]!.Instances![0]!.State?.Name).toBe('terminated');
   });
 
   it('is put right when somebody else has changed it', async () => {

@@ -2,7 +2,7 @@
 // Auto Scaling groups and launch templates, where moto differs: it forgets which version of a template an instance was made from, keeps
 // interfaces of what has ended, cannot delete versions, and fails for instances of a version that was added with user data.
 import { instanceItems } from './instances.ts';
-import { answerOf, listParam, withParams } from './protocol.ts';
+import { answerOf, APIError, type APIRequest, listParam, withParams } from './protocol.ts';
 import type { Exchange, Rule } from './rule.ts';
 import { type Element, element, find, items, parseXML, setChild, textAt, writeXML } from './xml.ts';
 
@@ -51,12 +51,21 @@ function groupChanges(versions: Versions): Rule {
     actions: CHANGES.map((action) => `autoscaling.${action}`),
     async handle(exchange, next) {
       const answer = await next(exchange.request);
+      if (answer.status >= 500) throw noMember(exchange.request);
       if (answer.status >= 400) return answer;
       await sweep(exchange);
       if (versions.userData.size > 0) await giveUserData(exchange, versions);
       return answer;
     },
   };
+}
+
+/** Moto fails for an instance that is in no group; AWS refuses. */
+function noMember({ action, params }: APIRequest): APIError {
+  const id = params.get('InstanceId') ?? '';
+  const message = `Instance Id not found - No managed instance found for instance ID: ${id}`;
+  if (action === 'TerminateInstanceInAutoScalingGroup') return new APIError(400, 'ValidationError', message);
+  return new APIError(500, 'InternalFailure', 'We encountered an internal error. Please try again.');
 }
 
 async function sweep(exchange: Exchange): Promise<void> {
@@ -79,7 +88,8 @@ async function giveUserData(exchange: Exchange, { userData, served }: Versions):
   for (const [InstanceId, version] of await versionsOf(exchange)) {
     const data = userData.get(version);
     if (data === undefined || served.has(InstanceId)) continue;
-    const params = { InstanceId, 'UserData.Value': data };
+    // Moto takes one layer of base64 off more than AWS does.
+    const params = { InstanceId, 'UserData.Value': Buffer.from(data).toString('base64') };
     await exchange.ask({ service: 'ec2', action: 'ModifyInstanceAttribute', params });
     served.add(InstanceId);
   }
