@@ -25,6 +25,7 @@ import { machinePoolReconciler } from '../controllers/machinepool/reconciler.ts'
 import { ApiError } from '../runtime/errors.ts';
 import type { Client } from '../runtime/client.ts';
 import type { EventContent } from '../runtime/events.ts';
+import type { Cache } from '../runtime/informer.ts';
 import { FakeClock } from '../runtime/fake-clock.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { type Condition, nameOf } from '../runtime/object.ts';
@@ -107,6 +108,8 @@ export class MachinePoolWorld {
   readonly p1 = { namespace, name: 'p1' };
   /** Core makes no Machines while this is false. */
   coreRuns = true;
+  /** What the cache knows of Machines while it is behind. */
+  cachedMachines: readonly Machine[] | undefined;
 
   constructor() {
     this.api.put<Cluster>({
@@ -161,7 +164,7 @@ export class MachinePoolWorld {
 
   /** One pass, as the controller makes it. */
   reconcile(): Promise<Outcome> {
-    const cache = this.api.cache({ [CLUSTER_INDEX]: byCluster });
+    const cache = this.#cache();
     const events = { event: (_object: unknown, content: EventContent) => void this.events.push(content) };
     const backends = { for: () => this.group.backend };
     const ctx = {
@@ -170,6 +173,15 @@ export class MachinePoolWorld {
       clock: this.clock,
     };
     return machinePoolReconciler({ client: this.client, cache, backends, events })(ctx, this.p1);
+  }
+
+  #cache(): Cache {
+    const cache = this.api.cache({ [CLUSTER_INDEX]: byCluster });
+    const peek: Cache['peek'] = (kind, name) =>
+      this.cachedMachines === undefined || kind.kind !== MachineKind.kind
+        ? cache.peek(kind, name)
+        : (this.cachedMachines.find(({ metadata }) => metadata.name === name.name) as never);
+    return { ...cache, peek };
   }
 
   /** Passes of all who take part, and time in between, until nobody has anything to do. */

@@ -35,22 +35,18 @@ export function awsParts({ identities, clock, metrics, windowMs, orphans }: AWSP
   const targets = createAWSLoadBalancer({ sessions, network, clock });
   const userData = createUserDataStore();
   const observation = createObservation({ sessions, clock, windowMs });
-  const types = createInstanceTypes(clock);
-  const sizing = createSizing({ sessions, types });
+  const instanceTypes = createInstanceTypes(clock);
+  const lookUps = { instanceTypes, images: createImages(clock), existing: createExistingResources(clock) };
+  const sizing = createSizing({ sessions, types: instanceTypes });
   const shared = { sessions, network, targets, userData, observation, sizing, clock, windowMs };
   const upkeep = createUpkeep(shared);
   const terminate = createTerminate(clock, (session) => observation.store(session));
   return {
-    machines: createAWSBackend({ ...shared, upkeep }),
+    machines: createAWSBackend({ ...shared, ...lookUps, upkeep }),
     upkeep,
     orphans: createOrphans({ ...shared, ...orphans, terminate, metrics }),
     clusters: { ...network, ...targets },
-    pools: createAWSPoolBackend({
-      ...shared,
-      images: createImages(clock),
-      instanceTypes: types,
-      existing: createExistingResources(clock),
-    }),
+    pools: createAWSPoolBackend({ ...shared, ...lookUps }),
     close: () => sessions.close(),
   };
 }

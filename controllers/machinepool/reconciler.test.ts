@@ -311,6 +311,21 @@ describe('fewer machines', () => {
     expect(ids()).toEqual(['i-1', 'i-3']);
   });
 
+  it('a cache that does not know yet who goes does not make another one go', async () => {
+    for (const machine of world.machines()) world.join(machine, 'Unknown');
+    const second = world.tsMachines()[1]!;
+    const createIntent = { ...second.spec.createIntent!, requestHash: 'join otherwise' };
+    world.api.put({ ...second, spec: { ...second.spec, createIntent } });
+    world.cachedMachines = world.machines();
+    world.machinePool({ replicas: 2 });
+    await world.reconcile();
+    expect(world.names()).toEqual(['p1-1', 'p1-3']);
+    // Now the others would come first.
+    world.bootstrapData('join otherwise');
+    await world.reconcile();
+    expect(world.names()).toEqual(['p1-1', 'p1-3']);
+  });
+
   it('one that is on its way out already counts', async () => {
     world.api.remove(MachineKind, { namespace: 'ns', name: 'p1-3' });
     world.machinePool({ replicas: 2 });

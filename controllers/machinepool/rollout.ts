@@ -72,7 +72,7 @@ function cached({ cache }: MachineStore): Machines {
   return (tsMachine) => machineOf(cache, tsMachine);
 }
 
-/** As the API server has them now: whom we have deleted a moment ago is not chosen once more, and the cache keeps no conditions. */
+/** As the API server has them now: whom we have deleted a moment ago goes already, and nobody else has to. */
 async function fresh(ctx: Ctx, scope: PoolScope, { client }: MachineStore): Promise<Machines> {
   const { namespace = '' } = scope.object.metadata;
   const labels = {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Auto Scaling groups and launch templates, where moto differs: it forgets which version of a template an instance was made from, keeps
 // interfaces of what has ended, cannot delete versions, and fails for instances of a version that was added with user data.
+import { withFilters } from './filters.ts';
 import { instanceItems } from './instances.ts';
 import { answerOf, APIError, type APIRequest, listParam, withParams } from './protocol.ts';
 import type { Exchange, Rule } from './rule.ts';
@@ -71,11 +72,12 @@ function noMember({ action, params }: APIRequest): APIError {
 async function sweep(exchange: Exchange): Promise<void> {
   const ask = (action: string, params: Record<string, string> = {}) =>
     exchange.ask({ service: 'ec2', action, params });
-  const params = {
-    'Filter.1.Name': 'instance-state-name',
-    'Filter.1.Value.1': 'terminated',
-    MaxResults: '1000',
-  };
+  const filters = [
+    { name: 'instance-state-name', values: ['terminated'] },
+    // Others were made by RunInstances, for which the proxy says what moto shall do.
+    { name: 'tag-key', values: [VERSION_TAG] },
+  ];
+  const params = Object.fromEntries(withFilters(new URLSearchParams({ MaxResults: '1000' }), filters));
   const ended = new Set(
     instanceItems(await ask('DescribeInstances', params)).map((item) => textAt(item, 'instanceId')),
   );
