@@ -43,10 +43,33 @@ describe('templates', () => {
     },
   );
 
+  it.each([...classes, ...flavors])(
+    '%s has every object once, and everything that its objects name',
+    (file) => {
+      const objects = manifests(read('templates', file));
+      const known = objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+      expect(known.filter((name, at) => known.indexOf(name) !== at)).toEqual([]);
+      const named = references(objects).map(({ kind, name }) => `${kind} ${name}`);
+      // A cluster of a topology names its class, which is a file of its own.
+      expect(named.filter((name) => !known.includes(name))).toEqual([]);
+      expect(named.length).toBeGreaterThan(file.includes('topology') ? -1 : 2);
+    },
+  );
+
   it.each([...classes, ...flavors])('%s speaks the v1beta2 contract only', (file) => {
     expect(read('templates', file)).not.toContain('v1beta1');
   });
 });
+
+/** Whatever is named by kind and name, in fields that end in Ref. */
+function references(value: unknown): { kind: string; name: string }[] {
+  if (value === null || typeof value !== 'object') return [];
+  return Object.entries(value).flatMap(([field, inner]) =>
+    field.endsWith('Ref') && typeof (inner as { kind?: unknown }).kind === 'string'
+      ? [inner as { kind: string; name: string }]
+      : references(inner),
+  );
+}
 
 describe('rbac', () => {
   const allow = (file: string) => (parse(read('rbac', file)) as Manifest).rules ?? [];

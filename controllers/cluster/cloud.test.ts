@@ -158,6 +158,17 @@ describe('making', () => {
   });
 });
 
+describe('failure domains', () => {
+  it('stay as they were while the load balancer does not say which it covers', async () => {
+    await world.reconcileCluster();
+    const before = world.tsCluster()?.status?.failureDomains;
+    expect(before).toContainEqual({ name: 'b', controlPlane: false });
+    cloud.balancer = { state: 'pending', reason: 'LoadBalancerCreating', message: 'Waiting' };
+    await world.reconcileCluster();
+    expect(world.tsCluster()?.status?.failureDomains).toEqual(before);
+  });
+});
+
 describe('deleting', () => {
   beforeEach(async () => {
     await world.reconcileCluster();

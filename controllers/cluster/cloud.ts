@@ -50,12 +50,15 @@ export async function ensureNetwork(ctx: Ctx, scope: ClusterScope): Promise<Step
 export async function ensureLoadBalancer(ctx: Ctx, scope: ClusterScope): Promise<Step> {
   const { object, cloud, facts } = scope;
   if (cloud === undefined || !hasNLB(scope)) return next();
+  const { failureDomains } = facts;
+  // Without an answer it is not known which of them are covered: what was reported before stays.
+  delete facts.failureDomains;
   const answer = await cloud.ensureLoadBalancer(ctx, clusterFacts(scope));
   if (answer.state === 'ready') {
     const given = object.spec.controlPlaneEndpoint;
     if (!isValid(given)) object.spec.controlPlaneEndpoint = { ...answer.endpoint, ...given };
     // Control plane machines elsewhere would get no traffic.
-    facts.failureDomains = facts.failureDomains?.map((domain) => ({
+    facts.failureDomains = failureDomains?.map((domain) => ({
       ...domain,
       controlPlane: domain.controlPlane && answer.covers.includes(domain.name),
     }));

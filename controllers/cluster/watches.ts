@@ -8,6 +8,7 @@ import {
   TSClusterKind,
   TSHostKind,
   TSMachineKind,
+  TSMachinePoolKind,
 } from '../../api/kinds.ts';
 import type { TSCluster } from '../../api/tscluster.ts';
 import type { TSClusterIdentity } from '../../api/tsclusteridentity.ts';
@@ -16,7 +17,7 @@ import type { TSMachine } from '../../api/tsmachine.ts';
 import { byCluster, CLUSTER_INDEX, clustersOfIdentity, infraWakeUp } from '../../contract/watches.ts';
 import type { WatchMapping } from '../../runtime/controller.ts';
 import type { Cache, InformerEvent } from '../../runtime/informer.ts';
-import { nameOf, type ObjectName } from '../../runtime/object.ts';
+import { type KubeObject, nameOf, type ObjectName } from '../../runtime/object.ts';
 
 /** The watches of the TSCluster controller. */
 export function clusterWatches(cache: Cache): readonly WatchMapping[] {
@@ -27,6 +28,7 @@ export function clusterWatches(cache: Cache): readonly WatchMapping[] {
       kind: TSMachineKind,
       map: (event: InformerEvent<TSMachine>) => machineEvent(cache, event),
     },
+    { kind: TSMachinePoolKind, map: (event) => machineEvent(cache, event) },
     {
       kind: TSClusterIdentityKind,
       map: (event: InformerEvent<TSClusterIdentity>) => clustersOfIdentity(cache, event).map(nameOf),
@@ -52,8 +54,8 @@ function clusterEvent(event: InformerEvent<Cluster>): readonly ObjectName[] {
   return [{ namespace: event.object.metadata.namespace ?? '', name: reference.name }];
 }
 
-/** A TSCluster that is being deleted waits for its machines to go. */
-function machineEvent(cache: Cache, event: InformerEvent<TSMachine>): readonly ObjectName[] {
+/** A TSCluster that is being deleted waits for its machines and pools to go. */
+function machineEvent(cache: Cache, event: InformerEvent<KubeObject>): readonly ObjectName[] {
   if (event.type !== 'delete') return [];
   return byCluster(event.object)
     .flatMap((cluster) => cache.byIndex(TSClusterKind, CLUSTER_INDEX, cluster))

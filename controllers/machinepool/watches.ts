@@ -7,15 +7,17 @@ import {
   ClusterKind,
   MachineKind,
   MachinePoolKind,
+  TSClusterIdentityKind,
   TSClusterKind,
   TSMachineKind,
   TSMachinePoolKind,
 } from '../../api/kinds.ts';
 import { DELETE_MACHINE_ANNOTATION, POOL_NAME_LABEL, TSMACHINEPOOL_FINALIZER } from '../../api/labels.ts';
 import type { TSCluster } from '../../api/tscluster.ts';
+import type { TSClusterIdentity } from '../../api/tsclusteridentity.ts';
 import type { TSMachine } from '../../api/tsmachine.ts';
 import type { TSMachinePool } from '../../api/tsmachinepool.ts';
-import { byCluster, CLUSTER_INDEX, infraWakeUp } from '../../contract/watches.ts';
+import { byCluster, CLUSTER_INDEX, clustersOfIdentity, infraWakeUp } from '../../contract/watches.ts';
 import { getCondition } from '../../runtime/conditions.ts';
 import type { WatchMapping } from '../../runtime/controller.ts';
 import { hasFinalizer } from '../../runtime/finalizers.ts';
@@ -32,7 +34,19 @@ export function machinePoolWatches(cache: Cache): readonly WatchMapping[] {
     { kind: MachineKind, map: (event: InformerEvent<Machine>) => machineEvent(cache, event) },
     { kind: ClusterKind, map: (event: InformerEvent<Cluster>) => clusterEvent(cache, event) },
     { kind: TSClusterKind, map: (event: InformerEvent<TSCluster>) => tsClusterEvent(cache, event) },
+    {
+      kind: TSClusterIdentityKind,
+      map: (event: InformerEvent<TSClusterIdentity>) => identityEvent(cache, event),
+    },
   ];
+}
+
+/** What was refused to an identity may be allowed now. */
+function identityEvent(cache: Cache, event: InformerEvent<TSClusterIdentity>): readonly ObjectName[] {
+  return clustersOfIdentity(cache, event)
+    .flatMap(byCluster)
+    .flatMap((cluster) => cache.byIndex(TSMachinePoolKind, CLUSTER_INDEX, cluster))
+    .map(nameOf);
 }
 
 function ownEvent(event: InformerEvent<TSMachinePool>): readonly ObjectName[] {
