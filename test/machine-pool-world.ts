@@ -24,6 +24,7 @@ import { byCluster, CLUSTER_INDEX } from '../contract/watches.ts';
 import { machinePoolReconciler } from '../controllers/machinepool/reconciler.ts';
 import { ApiError } from '../runtime/errors.ts';
 import type { Client } from '../runtime/client.ts';
+import type { Reconcile } from '../runtime/controller.ts';
 import type { EventContent } from '../runtime/events.ts';
 import type { Cache } from '../runtime/informer.ts';
 import { FakeClock } from '../runtime/fake-clock.ts';
@@ -162,17 +163,29 @@ export class MachinePoolWorld {
     });
   }
 
+  #reconciler: Reconcile | undefined;
+
+  /** What the manager remembers is gone. */
+  restart(): void {
+    this.#reconciler = undefined;
+  }
+
   /** One pass, as the controller makes it. */
   reconcile(): Promise<Outcome> {
-    const cache = this.#cache();
-    const events = { event: (_object: unknown, content: EventContent) => void this.events.push(content) };
-    const backends = { for: () => this.group.backend };
+    this.#reconciler ??= this.#start();
     const ctx = {
       signal: new AbortController().signal,
       log: createLogger({ level: 'silent' }),
       clock: this.clock,
     };
-    return machinePoolReconciler({ client: this.client, cache, backends, events })(ctx, this.p1);
+    return this.#reconciler(ctx, this.p1);
+  }
+
+  #start(): Reconcile {
+    const cache = this.#cache();
+    const events = { event: (_object: unknown, content: EventContent) => void this.events.push(content) };
+    const backends = { for: () => this.group.backend };
+    return machinePoolReconciler({ client: this.client, cache, backends, events });
   }
 
   #cache(): Cache {
@@ -192,6 +205,22 @@ export class MachinePoolWorld {
       this.machineController();
       await this.clock.advance(10_000);
     }
+  }
+
+  /** Passes of the controller alone, ten seconds between them. */
+  async looks(count: number): Promise<void> {
+    for (let look = 0; look < count; look++) {
+      if (look > 0) await this.clock.advance(10_000);
+      await this.reconcile();
+    }
+  }
+
+  /** What the controller of a TSMachine says of its instance. */
+  instanceReady(name: string, reason: string): void {
+    const object = this.api.read(TSMachineKind, { namespace, name })!;
+    const status = reason === 'InstanceRunning' ? 'True' : 'False';
+    const condition = { type: 'InstanceReady', status, reason, message: '', lastTransitionTime: '' } as const;
+    this.api.put<TSMachine>({ ...object, status: { ...object.status, conditions: [condition] } });
   }
 
   /** A Machine for each TSMachine; one that is deleted takes its TSMachine along. New ones have joined in the next round. */

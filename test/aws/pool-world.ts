@@ -20,6 +20,7 @@ import { createExistingResources } from '../../backends/aws/instance/existing.ts
 import { createImages } from '../../backends/aws/instance/image.ts';
 import { createInstanceTypes } from '../../backends/aws/instance/instance-type.ts';
 import type { NetworkFacts, NetworkReader } from '../../backends/aws/network/facts.ts';
+import { groupName } from '../../backends/aws/pool/group.ts';
 import { createAWSPoolBackend } from '../../backends/aws/pool/pool-backend.ts';
 import { createAWSSessions } from '../../backends/aws/session/sessions.ts';
 import type { EnsuredPool, PoolFacts, PoolGroup } from '../../backends/machine-pool-backend.ts';
@@ -112,7 +113,7 @@ export async function createPoolWorld(proxy: Proxy) {
     },
     autoScaling,
     async versions(): Promise<LaunchTemplateVersion[]> {
-      const query = { LaunchTemplateName: pool().infrastructureID };
+      const query = { LaunchTemplateName: groupName(pool()) };
       const answer = await ec2.send(new DescribeLaunchTemplateVersionsCommand(query));
       return answer.LaunchTemplateVersions ?? [];
     },

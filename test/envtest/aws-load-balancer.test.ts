@@ -375,6 +375,43 @@ describe('what does not fit', () => {
     expect(await world.proxy.snapshot()).toBe(before);
   });
 
+  it.each([['made by us', undefined] as const, ['given by name', { name: 'given' }] as const])(
+    'a copy of the TSCluster gets nothing, and takes nothing, %s',
+    async (_how, nlb) => {
+      if (nlb !== undefined) await makeBalancer();
+      const copy = { ...world.cluster(nlb), namespace: 'copies' };
+      const backend = world.backend();
+      await ready(backend, world.cluster(nlb));
+      const before = await world.proxy.snapshot();
+      world.proxy.clearCalls();
+      const refused = { reason: 'ClusterIDTaken', message: saying('belongs to TSCluster default/prod') };
+      for (const one of [backend, world.backend()]) {
+        await expect(ready(one, copy)).rejects.toMatchObject(refused);
+        await expect(removed(one, copy)).rejects.toMatchObject(refused);
+      }
+      expect(writes()).toEqual([]);
+      expect(await world.proxy.snapshot()).toBe(before);
+    },
+  );
+
+  it('is not made before its security group is there: AWS would never give it one', async () => {
+    const { securityGroups } = world.network;
+    world.network = { ...world.network, securityGroups: { ...securityGroups, loadBalancer: [] } };
+    expect(await failure(world.cluster())).toMatchObject({ name: 'TransientError' });
+    expect(writes()).toEqual([]);
+    world.network = { ...world.network, securityGroups };
+    await ready(world.backend(), world.cluster());
+    expect((await balancers())[0]?.SecurityGroups).toEqual(securityGroups.loadBalancer);
+  });
+
+  it('subnets that AWS does not know yet are tried again', async () => {
+    const fault = { kind: 'error', status: 400, code: 'SubnetNotFound', message: 'no such subnet' } as const;
+    world.proxy.faults.add({ ...fault, action: 'CreateLoadBalancer', times: 1 });
+    const backend = world.backend();
+    await expect(ready(backend, world.cluster())).rejects.toMatchObject({ name: 'TransientError' });
+    await ready(backend, world.cluster());
+  });
+
   it('a name that AWS has but does not show yet is looked for again', async () => {
     const code = 'DuplicateLoadBalancerName';
     const fault = { kind: 'error', status: 400, code, message: 'exists with other settings' } as const;

@@ -313,6 +313,28 @@ describe('what happens outside', () => {
     expect(await world.living()).toHaveLength(2);
   });
 
+  it('makes none for an object of a backup that does not know the attempt which made its instance', async () => {
+    const { machine, id } = await running();
+    const backend = world.manager();
+    const restored = { ...machine.facts, uid: randomUUID(), providerID: undefined, intent: undefined };
+    const again = played(restored);
+    await makeAll([again], { world, backend: () => backend, maxRounds: 1 });
+    expect(again.last).toMatchObject({
+      reason: 'DuplicateInstances',
+      message: expect.stringContaining(id) as string,
+    });
+    expect(await world.instances()).toHaveLength(1);
+  });
+
+  it('makes another one under the name of a machine that was ended', async () => {
+    const { machine, backend } = await running();
+    await endAll([machine], { world, backend: () => backend });
+    const next = played({ ...machine.facts, uid: randomUUID(), providerID: undefined, intent: undefined });
+    await makeAll([next], { world, backend: () => backend });
+    expect(next.state).toBe('running');
+    expect(await world.living()).toHaveLength(1);
+  });
+
   it('does not end an instance that does not carry our tags', async () => {
     const [subnet] = world.facts.subnets;
     const command = new RunInstancesCommand({

@@ -276,6 +276,22 @@ function withoutNew(fatal: string, action: string, answer: object): object {
 }
 
 describe('what others do', () => {
+  it.each(MODES)('a copy of the TSCluster gets nothing, and takes nothing, $mode', async ({ make }) => {
+    const cluster = await make('original');
+    const copy = { ...cluster, namespace: 'copies' };
+    await world.untilReady(world.manager(), cluster);
+    const before = await world.proxy.snapshot();
+    world.hooks.writes.length = 0;
+    const refused = {
+      reason: 'ClusterIDTaken',
+      message: expect.stringContaining('belongs to TSCluster default/original') as unknown,
+    };
+    await expect(world.manager().ensureNetwork(world.ctx, copy)).rejects.toMatchObject(refused);
+    await expect(world.manager().removeNetwork(world.ctx, copy)).rejects.toMatchObject(refused);
+    expect(world.hooks.writes).toEqual([]);
+    expect(await world.proxy.snapshot()).toBe(before);
+  });
+
   it('names what is in the way of deletion, deletes none of it, and goes on when it is gone', async () => {
     const cluster = clusterFacts('left', MANAGED);
     const before = await world.proxy.snapshot();

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Machine pools on Auto Scaling groups, on moto behind the proxy: the backend alone, verb by verb.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DetachInstancesCommand, SetDesiredCapacityCommand } from '@aws-sdk/client-auto-scaling';
-import { DescribeInstancesCommand } from '@aws-sdk/client-ec2';
+import { DescribeInstancesCommand, RegisterImageCommand } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { groupName } from '../../backends/aws/pool/group.ts';
 import { terminateInGroup } from '../../backends/aws/pool/termination.ts';
 import { parseProviderID } from '../../api/provider-id.ts';
 import { type Moto, startMoto } from '../../hack/stack/moto.ts';
@@ -93,7 +95,7 @@ describe('a group', () => {
     const [instance] = Reservations![0]!.Instances!;
     const tags = byKey(instance?.Tags);
     expect(tags).toMatchObject({ ...wanted, 'kubernetes.io/cluster/c1': 'owned' });
-    expect(tags['aws:autoscaling:groupName']).toBe('c1-p1-0a1b2c3d4e');
+    expect(tags['aws:autoscaling:groupName']).toBe('ts-provider-c1-p1-0a1b2c3d4e');
   });
 
   it('costs one call when nothing differs, also in another process', async () => {
@@ -203,6 +205,31 @@ describe('what new machines are made from', () => {
     expect(await world.versions()).toHaveLength(2);
   });
 
+  it('a newer image is for those who ask in another way: nothing rolls by itself', async () => {
+    const register = (Name: string) =>
+      world.ec2.send(
+        new RegisterImageCommand({
+          ...{ Name, Architecture: 'x86_64', RootDeviceName: '/dev/sda1' },
+          BlockDeviceMappings: [{ DeviceName: '/dev/sda1', Ebs: { VolumeSize: 8 } }],
+        }),
+      );
+    const lookup = { owner: '123456789012', name: 'nodes-*', mostRecent: true };
+    const facts = world.pool({ spec: { aws: { ...world.spec.aws!, image: { lookup } } } });
+    await register('nodes-1');
+    const { template } = await world.pass(facts);
+    const [first] = await world.versions();
+    // Whichever of them is the newest by date and id: the first one is not when all others are newer.
+    await sleep(1_100);
+    await register('nodes-2');
+    world.restart();
+    expect((await world.pass(facts)).template).toBe(template);
+    expect(await world.versions()).toHaveLength(1);
+    const upgraded = await world.pass(world.pool({ ...facts, version: 'v1.37.0' }));
+    expect(upgraded.template).not.toBe(template);
+    const last = (await world.versions()).at(-1);
+    expect(last?.LaunchTemplateData?.ImageId).not.toBe(first?.LaunchTemplateData?.ImageId);
+  });
+
   it('keeps no version that no machine was made from', async () => {
     await world.pass(world.pool({ replicas: 1 }));
     for (const token of ['aaaaaa', 'bbbbbb', 'cccccc'])
@@ -263,7 +290,7 @@ describe('its size', () => {
     await world.pass();
     const [one] = (await world.group()).instances;
     const InstanceIds = [one!.providerID.split('/').at(-1)!];
-    const name = world.pool().infrastructureID;
+    const name = groupName(world.pool());
     await world.autoScaling.send(
       new DetachInstancesCommand({
         ...{ InstanceIds, AutoScalingGroupName: name, ShouldDecrementDesiredCapacity: false },
@@ -277,7 +304,7 @@ describe('its size', () => {
 
   it('is put right when somebody else has changed it', async () => {
     await world.pass();
-    const name = world.pool().infrastructureID;
+    const name = groupName(world.pool());
     await world.autoScaling.send(
       new SetDesiredCapacityCommand({ AutoScalingGroupName: name, DesiredCapacity: 1 }),
     );
@@ -291,7 +318,7 @@ describe('its size', () => {
     await world.pass(facts);
     expect((await world.groups())[0]).toMatchObject({ DesiredCapacity: 2, MinSize: 1, MaxSize: 4 });
     await world.autoScaling.send(
-      new SetDesiredCapacityCommand({ AutoScalingGroupName: facts.infrastructureID, DesiredCapacity: 4 }),
+      new SetDesiredCapacityCommand({ AutoScalingGroupName: groupName(facts), DesiredCapacity: 4 }),
     );
     expect(await world.pass(facts)).toMatchObject({ pollMs: 30_000 });
     expect((await world.group()).desired).toBe(4);
@@ -301,9 +328,11 @@ describe('its size', () => {
 
 describe('the end of a pool', () => {
   async function remove(): Promise<number> {
-    for (let pass = 1; pass < 10; pass++)
+    for (let pass = 1; pass < 20; pass++) {
       if ((await world.backend.remove(world.ctx, world.pool({ cluster: undefined }))).state === 'gone')
         return pass;
+      await world.clock.advance(5_000);
+    }
     throw new Error('the pool does not go');
   }
 
@@ -336,6 +365,16 @@ describe('the end of a pool', () => {
       expect(await proxy.snapshot()).toBe(before);
     },
   );
+
+  it('waits for a group that another process may have asked for, and that is not shown yet', async () => {
+    const facts = world.pool();
+    world.restart();
+    expect(await world.backend.remove(world.ctx, facts)).toMatchObject({ state: 'inProgress' });
+    await world.pass();
+    await world.clock.advance(60_000);
+    await remove();
+    expect(await world.groups()).toEqual([]);
+  });
 
   it('waits for instances that shut down', async () => {
     await world.pass();

@@ -126,6 +126,38 @@ describe('who we are', () => {
     ]);
   });
 
+  describe('of two identities of one account', () => {
+    beforeEach(async () => {
+      await open('ns', 'us-east-1', 'first');
+      await open('ns', 'us-east-1', 'last');
+    });
+    const first = () => open('ns', 'us-east-1', 'first');
+    const last = () => open('ns', 'us-east-1', 'last');
+
+    it('the one opened last observes, unless AWS denies it what it asks', async () => {
+      expect(sessions.all()).toEqual([await last()]);
+      const denied = { status: 403, code: 'UnauthorizedOperation', message: 'No.' } as const;
+      proxy.faults.add({ kind: 'error', action: 'DescribeVpcs', times: 1, ...denied });
+      expect(await caught(vpcs(await last()))).toMatchObject({ reason: 'CloudAccessDenied' });
+      await clock.advance(1_000);
+      const other = await first();
+      await clock.advance(1_000);
+      const broken = await last();
+      expect(sessions.all()).toEqual([other]);
+      await vpcs(broken);
+      expect(sessions.all()).toEqual([broken]);
+    });
+
+    it('one that nobody has opened for an hour, as it was deleted, observes no more', async () => {
+      await clock.advance(3_599_000);
+      const kept = await first();
+      await clock.advance(1_000);
+      expect(sessions.all()).toEqual([kept]);
+      await clock.advance(3_600_000);
+      expect(sessions.all()).toEqual([]);
+    });
+  });
+
   it('a new Secret makes a new session', async () => {
     const first = await open();
     expect(await open()).toBe(first);
@@ -330,8 +362,8 @@ function ctx(signal: AbortSignal = new AbortController().signal): Ctx {
   return { signal, clock, log: createLogger({ level: 'silent' }) };
 }
 
-function open(namespace = 'ns', region = 'us-east-1'): Promise<AWSSession> {
-  return sessions.open(ctx(), { namespace, identity: 'default', region });
+function open(namespace = 'ns', region = 'us-east-1', name = 'default'): Promise<AWSSession> {
+  return sessions.open(ctx(), { namespace, identity: name, region });
 }
 
 function vpcs(session: AWSSession) {

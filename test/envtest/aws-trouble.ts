@@ -37,7 +37,7 @@ export const TROUBLES: readonly Trouble[] = [
   ),
   faults('credentials expire', ...mostly({ kind: 'expiredCredentials' }, 0.5)),
   faults('the load balancers have no API', { kind: 'serviceDown', service: 'elasticloadbalancing' }),
-  knob('what is read is five seconds old', 'staleMs', () => 5_000),
+  knob('what is read is ten seconds old', 'staleMs', () => 10_000),
   knob('the clocks differ', 'clockSkewMs', () => 10 * 60_000),
   knob('a zone has no capacity', 'noCapacity', ({ name }) => [{ availabilityZone: `${name}a` }]),
 ];

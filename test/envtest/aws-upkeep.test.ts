@@ -11,6 +11,7 @@ import {
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { AWSMachineSpec } from '../../api/aws/machine.ts';
 import type { AWSBackend } from '../../backends/aws/machine-backend.ts';
+import { createExistingResources } from '../../backends/aws/instance/existing.ts';
 import { createInstanceTypes } from '../../backends/aws/instance/instance-type.ts';
 import { createObservation } from '../../backends/aws/instance/observation.ts';
 import type { AWSSessions } from '../../backends/aws/session/session.ts';
@@ -61,7 +62,9 @@ function newManager(): void {
     },
     deregister: async () => ({ done: true }) as const,
   };
-  upkeep = createUpkeep({ sessions, targets, userData, observation, clock });
+  const network = { networkFacts: async () => world.facts, forget: () => undefined };
+  const existing = createExistingResources(clock);
+  upkeep = createUpkeep({ sessions, network, existing, targets, userData, observation, clock });
   backend = world.manager({ sessions, observation, upkeep, userData, targets });
 }
 
@@ -238,8 +241,14 @@ describe('upkeep', () => {
     const { machine } = await running({}, storage);
     await lookAfter(machine);
     expect(world.proxy.countOf('DeleteSecret')).toBe(0);
-    for (let time = 0; time < 3; time++) await lookAfter({ ...machine, hasNode: true });
-    expect(world.proxy.countOf('DeleteSecret')).toBe(1);
+    const joined = { ...machine, hasNode: true };
+    for (let time = 0; time < 3; time++) await lookAfter(joined);
+    expect(writes().filter((action) => action !== 'ListSecrets')).toEqual(['DeleteSecret', 'CreateTags']);
+    newManager();
+    await observed(joined);
+    world.proxy.clearCalls();
+    await lookAfter(joined);
+    expect(writes()).toEqual([]);
   });
 });
 

@@ -104,6 +104,16 @@ const MACHINES: readonly ValidationCase[] = [
     want: /tag keys have at most 128 characters and do not begin with "aws:"/,
   },
   {
+    name: 'tag that is ours: what is deleted is found by it',
+    manifest: machine({ ...least, tags: { 'ts-provider/user-data': 'secretsmanager:1:prod/db' } }),
+    want: /tag keys .* do not begin with .*"ts-provider\/"/,
+  },
+  {
+    name: 'tag by which controllers in a cluster know what is theirs',
+    manifest: machine({ ...least, tags: { 'kubernetes.io/cluster/other': 'owned' } }),
+    want: /tag keys .* do not begin with .*"kubernetes\.io\/cluster\/"/,
+  },
+  {
     name: 'another type for a living instance',
     manifest: machine(least),
     then: { spec: { aws: { instanceType: 'm6i.xlarge' } } },
@@ -131,6 +141,11 @@ const CLUSTERS: readonly ValidationCase[] = [
     name: 'cluster without an identity',
     manifest: cluster({ region: 'eu-central-1', network }),
     want: /identityRef: Required/,
+  },
+  {
+    name: 'tag of a cluster that is ours',
+    manifest: cluster({ ...at, tags: { 'ts-provider/cluster': 'other' } }),
+    want: /tag keys .* do not begin with .*"ts-provider\/"/,
   },
   {
     name: 'region that is none',
@@ -268,6 +283,12 @@ const POOLS: readonly ValidationCase[] = [
     manifest: { kind: 'TSMachinePool', spec: { aws: least, infrastructureID: 'p-1' } },
     then: { spec: { infrastructureID: 'p-2' } },
     want: /infrastructureID belongs to the controller/,
+  },
+  {
+    name: 'another place of a pool that has made something',
+    manifest: { kind: 'TSMachinePool', spec: { aws: least, choice: { region: 'eu-central-1' } } },
+    then: { spec: { choice: { region: 'eu-west-1' } } },
+    want: /choice belongs to the controller/,
   },
 ];
 
