@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of a machine pool on AWS with the real MachinePool controller of core: up, larger, smaller, healed, rolled, gone.
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed, vi } from 'vitest';
 import type { Machine, MachinePool } from '../../api/cluster-api.ts';
 import {
   ClusterKind,
@@ -36,6 +36,7 @@ import { growth, quietFor } from './quiet.ts';
 const CLUSTER = 'prod';
 const POOL = 'prod-mp-0';
 const soon = { timeout: 180_000, interval: 300 };
+vi.setConfig({ testTimeout: 240_000 });
 
 let environment: Environment;
 let moto: Moto;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of a cluster on AWS, in a network of its own and in one that exists: up, larger, smaller, rolled, gone, and nothing is left.
 import * as elb from '@aws-sdk/client-elastic-load-balancing-v2';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed, vi } from 'vitest';
 import {
   ClusterKind,
   MachineKind,
@@ -57,6 +57,7 @@ const LIKE_AWS: Partial<Behaviour> = {
 };
 
 const soon = { timeout: 180_000, interval: 300 };
+vi.setConfig({ testTimeout: 240_000 });
 
 let environment: Environment;
 let moto: Moto;
