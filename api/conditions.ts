@@ -168,6 +168,7 @@ export const Reason = {
   NetworkInvalid: 'NetworkInvalid',
   LoadBalancerCreating: 'LoadBalancerCreating',
   LoadBalancerDeleting: 'LoadBalancerDeleting',
+  ClusterIDTaken: 'ClusterIDTaken',
 
   // Clouds: what happens to instances.
   NoInterruption: 'NoInterruption',
@@ -182,6 +183,7 @@ export const Reason = {
   PoolScaling: 'PoolScaling',
   PoolRefreshing: 'PoolRefreshing',
   PoolDeleting: 'PoolDeleting',
+  GroupMissing: 'GroupMissing',
   WaitingForPoolMachines: 'WaitingForPoolMachines',
 
   // Nodes of hosts.

@@ -42,7 +42,7 @@ export const TSMachinePoolSpecSchema = Type.Object(
     infrastructureID: Type.Optional(
       Type.String({
         description:
-          'Name of the group and tag of what belongs to it, unlike that of every other pool. Written by the controller before it makes anything, then fixed.',
+          'Name of the group, after ts-provider-, unlike that of every other pool. Written by the controller before it makes anything, then fixed.',
         pattern: '^[a-z0-9]([a-z0-9-]*[a-z0-9])?$',
         minLength: 1,
         maxLength: 100,
@@ -51,18 +51,26 @@ export const TSMachinePoolSpecSchema = Type.Object(
     choice: Type.Optional(
       Type.Record(Type.String(), Type.String({ description: 'A value.', maxLength: 512 }), {
         description:
-          'Where the group is and as whom it was made, so that it can be deleted when its cluster is gone. Written by the controller with infrastructureID.',
+          'Where the group is and as whom it was made, so that it can be deleted when its cluster is gone. Written by the controller with infrastructureID, then fixed.',
         maxProperties: 20,
       }),
     ),
   },
   {
     description: 'Machines that are made and replaced by the infrastructure, from one description.',
-    ...rules(exactlyOneBackend, {
-      rule: '!has(oldSelf.infrastructureID) || (has(self.infrastructureID) && self.infrastructureID == oldSelf.infrastructureID)',
-      message: 'infrastructureID belongs to the controller: leave it as it is, the group is found by it',
-      fieldPath: '.infrastructureID',
-    }),
+    ...rules(
+      exactlyOneBackend,
+      {
+        rule: '!has(oldSelf.infrastructureID) || (has(self.infrastructureID) && self.infrastructureID == oldSelf.infrastructureID)',
+        message: 'infrastructureID belongs to the controller: leave it as it is, the group is found by it',
+        fieldPath: '.infrastructureID',
+      },
+      {
+        rule: '!has(oldSelf.choice) || (has(self.choice) && self.choice == oldSelf.choice)',
+        message: 'choice belongs to the controller: leave it as it is, the group is found there',
+        fieldPath: '.choice',
+      },
+    ),
   },
 );
 

@@ -39,7 +39,7 @@ export function awsParts({ identities, clock, metrics, windowMs, orphans }: AWSP
   const lookUps = { instanceTypes, images: createImages(clock), existing: createExistingResources(clock) };
   const sizing = createSizing({ sessions, types: instanceTypes });
   const shared = { sessions, network, targets, userData, observation, sizing, clock, windowMs };
-  const upkeep = createUpkeep(shared);
+  const upkeep = createUpkeep({ ...shared, existing: lookUps.existing });
   const terminate = createTerminate(clock, (session) => observation.store(session));
   return {
     machines: createAWSBackend({ ...shared, ...lookUps, upkeep }),

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // AWS, as the infrastructure manager sees it.
 import { TSClusterIdentityKind } from '../api/kinds.ts';
-import type { ChangeFeed, MachineBackend, Planning, Sizing, Upkeep } from '../backends/backend.ts';
+import type { MachineBackend, Planning, Sizing, Upkeep } from '../backends/backend.ts';
 import type { ClusterLoadBalancer, ClusterNetwork } from '../backends/cluster-backend.ts';
 import type { MachinePoolBackend } from '../backends/machine-pool-backend.ts';
 import { createCloudIdentities } from '../controllers/identity/cloud-identities.ts';
-import { changeFeedTick } from '../controllers/machine/change-feed.ts';
-import type { Ctx } from '../runtime/context.ts';
 import type { ObjectName } from '../runtime/object.ts';
 import type { Runnable } from '../runtime/runnable.ts';
 import { createTicker } from '../runtime/ticker.ts';
+import { lookAt } from './aws-look.ts';
 import { knownMachines, tellOfOrphan } from './aws-orphans.ts';
 import type { AWSParts } from './aws-parts.ts';
 import type { Flags } from './flags.ts';
@@ -37,7 +36,12 @@ export function aws(flags: Flags, base: Foundation) {
     pools: poolsOf(parts),
     /** `wake` is told of machines whose instances have changed. */
     background: (wake: (machine: ObjectName) => void): Runnable[] => [
-      createTicker({ ...base, name: 'aws-instances', everyMs: LOOK_TICK_MS, tick: lookAt(parts, wake) }),
+      createTicker({
+        ...base,
+        name: 'aws-instances',
+        everyMs: LOOK_TICK_MS,
+        tick: lookAt(() => parts.known(), wake),
+      }),
       atStop('aws', async () => (await parts.known())?.close()),
     ],
   };
@@ -87,19 +91,5 @@ function poolsOf(parts: Lazy<AWSParts>): MachinePoolBackend {
     close: async (...args) => (await backend()).close(...args),
     remove: async (...args) => (await backend()).remove(...args),
     size: async (...args) => (await backend()).size?.(...args),
-  };
-}
-
-/** Looks at instances, then wakes the machines of those that have changed. */
-function lookAt(parts: Lazy<AWSParts>, wake: (machine: ObjectName) => void): (ctx: Ctx) => Promise<void> {
-  const feed: ChangeFeed = { changes: async (...args) => (await parts.get()).machines.changes(...args) };
-  const tell = changeFeedTick(feed, wake);
-  return async (ctx) => {
-    const loaded = await parts.known();
-    if (loaded === undefined) return;
-    await loaded.machines.tick(ctx);
-    await loaded.upkeep.tick(ctx);
-    await loaded.orphans.tick(ctx);
-    await tell(ctx);
   };
 }

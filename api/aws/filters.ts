@@ -3,7 +3,10 @@
 import Type, { type Static } from 'typebox';
 import { rules } from '../meta.ts';
 
-/** Tags: values are Unicode at AWS, keys up to 128 characters; `aws:` is AWS' own. */
+/**
+ * Tags: values are Unicode at AWS, keys up to 128 characters; `aws:` is AWS' own. By `ts-provider/` we know what to change and delete, by
+ * `kubernetes.io/cluster/` controllers in clusters do.
+ */
 export const TagsSchema = Type.Record(
   Type.String(),
   Type.String({ description: 'Value of the tag.', maxLength: 256 }),
@@ -11,8 +14,9 @@ export const TagsSchema = Type.Record(
     description: 'Tags of AWS, by key.',
     maxProperties: 40,
     ...rules({
-      rule: "self.all(key, !key.startsWith('aws:') && key.size() <= 128)",
-      message: 'tag keys have at most 128 characters and do not begin with "aws:"',
+      rule: "self.all(key, key.size() <= 128 && !key.startsWith('aws:') && !key.startsWith('ts-provider/') && !key.startsWith('kubernetes.io/cluster/'))",
+      message:
+        'tag keys have at most 128 characters and do not begin with "aws:", "ts-provider/" or "kubernetes.io/cluster/"',
     }),
   },
 );

@@ -329,7 +329,7 @@ export const AWSMachineSpecSchema = Type.Object(
       Type.Enum(['Report', 'Replace'], {
         description:
           'What follows a spot notice or scheduled maintenance. Report (also when absent): a condition. ' +
-          'Replace: the Machine is deleted, so that Cluster API cordons, drains and replaces it.',
+          'Replace: the Machine is deleted, so that Cluster API cordons, drains and replaces it. Control plane machines are only reported.',
       }),
     ),
     userData: Type.Optional(

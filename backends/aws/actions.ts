@@ -33,7 +33,8 @@ const USED_BY_INSTANCES = [
 ];
 const SECRETS = ['arn:*:secretsmanager:*:*:secret:ts-provider/*'];
 const PARAMETERS = ['arn:*:ssm:*:*:parameter/ts-provider/*'];
-const GROUPS = ['arn:*:autoscaling:*:*:autoScalingGroup:*:autoScalingGroupName/*'];
+/** By name: whoever may set tags of any group could make any group ours. */
+const GROUPS = ['arn:*:autoscaling:*:*:autoScalingGroup:*:autoScalingGroupName/ts-provider-*'];
 
 /** Every grant but those that a site has to fill in: roles of instances, parameters that name images, keys of volumes. */
 export const GRANTS: readonly Grant[] = [
@@ -157,6 +158,11 @@ export const GRANTS: readonly Grant[] = [
       ...['elasticloadbalancing:DescribeTargetGroupAttributes', 'elasticloadbalancing:DescribeTargetGroups'],
       'elasticloadbalancing:DescribeTargetHealth',
     ],
+  },
+  // Whether a machine is a target, and whether a cluster that ends has a load balancer, is asked in any case.
+  {
+    features: ['machines', 'network'],
+    actions: ['elasticloadbalancing:DescribeTags', 'elasticloadbalancing:DescribeTargetGroups'],
   },
   {
     features: ['load-balancer'],

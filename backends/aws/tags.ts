@@ -6,6 +6,8 @@ import type { Tag } from '@aws-sdk/client-ec2';
 export const CLUSTER_TAG = 'ts-provider/cluster';
 /** Which part of the cluster a resource is, such as `control-plane` or `nat`. */
 export const ROLE_TAG = 'ts-provider/role';
+/** Of the network and the load balancer: `<namespace>/<name>` of the TSCluster that they were made for. */
+export const TSCLUSTER_TAG = 'ts-provider/tscluster';
 /** Of an Auto Scaling group, its launch template and its instances: `<namespace>/<name>` of the TSMachinePool. */
 export const POOL_TAG = 'ts-provider/pool';
 /** Of an instance: `<namespace>/<name>` of its TSMachine. */
@@ -32,7 +34,10 @@ export interface Tagging {
   readonly own?: Readonly<Record<string, string>>;
 }
 
-/** Tags by key; ours win over the user's, except for the name. */
+/** The API server refuses these keys; an object of before it did may have them. */
+const RESERVED = ['ts-provider/', 'kubernetes.io/cluster/'];
+
+/** Tags by key; ours win over the user's, except for the name. None of the user's may be taken for one of ours. */
 export function tagsOf({
   infrastructureID,
   clusterName,
@@ -43,12 +48,17 @@ export function tagsOf({
 }: Tagging): Record<string, string> {
   return {
     [NAME_TAG]: name,
-    ...(Object.assign({}, ...user) as Record<string, string>),
+    ...withoutReserved(Object.assign({}, ...user) as Record<string, string>),
     ...(clusterName !== '' && { [`kubernetes.io/cluster/${clusterName}`]: 'owned' }),
     [CLUSTER_TAG]: infrastructureID,
     [ROLE_TAG]: role,
     ...own,
   };
+}
+
+function withoutReserved(tags: Readonly<Record<string, string>>): Record<string, string> {
+  const allowed = ([key]: readonly [string, string]) => !RESERVED.some((prefix) => key.startsWith(prefix));
+  return Object.fromEntries(Object.entries(tags).filter(allowed));
 }
 
 /** As the SDK wants them, sorted, so that the same tags give the same request. */

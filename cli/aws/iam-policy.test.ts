@@ -66,6 +66,18 @@ describe('the table of actions', () => {
     expect(missing).toEqual([]);
   });
 
+  it('allows what is asked of load balancers by whoever ends a machine, or a cluster without one', () => {
+    // load-balancer/targets-of-group.ts for each control plane machine, load-balancer/remove.ts for each cluster.
+    for (const feature of ['machines', 'network'])
+      expect(actionsOf('--features', feature)).toEqual(
+        expect.arrayContaining([
+          'elasticloadbalancing:DescribeTags',
+          'elasticloadbalancing:DescribeTargetGroups',
+        ]),
+      );
+    expect(actionsOf('--features', 'network')).toContain('elasticloadbalancing:DescribeLoadBalancers');
+  });
+
   it('allows nothing that the code does not send', () => {
     const used = new Set(commandsInCode().map(({ action }) => action));
     const asked = GRANTS.filter(({ isImplied }) => isImplied !== true).flatMap(({ actions }) => actions);

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isDeepStrictEqual } from 'node:util';
+import type { Cluster } from '../../api/cluster-api.ts';
 import { Reason } from '../../api/conditions.ts';
 import { TSMACHINE_FINALIZER } from '../../api/labels.ts';
-import { MachineKind, SecretKind } from '../../api/kinds.ts';
+import { ClusterKind, MachineKind, SecretKind } from '../../api/kinds.ts';
 import type { TSMachine } from '../../api/tsmachine.ts';
 import type { CreateIntent } from '../../backends/backend.ts';
 import { bootstrapDataOf } from '../../contract/bootstrap-data.ts';
+import { isControlPlane } from '../../contract/owners.ts';
 import { hold, next, type Phase, type Step } from '../../contract/phases.ts';
 import { isDeleting } from '../../contract/served.ts';
 import type { Client } from '../../runtime/client.ts';
+import { hasPassed } from '../../runtime/clock.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import { TerminalError } from '../../runtime/errors.ts';
 import { addFinalizer, hasFinalizer, removeFinalizer } from '../../runtime/finalizers.ts';
+import type { Cache } from '../../runtime/informer.ts';
 import { nameOf } from '../../runtime/object.ts';
 import { nextIntent } from './intent.ts';
 import { machineFacts, type MachineScope } from './scope.ts';
@@ -19,6 +23,7 @@ import { machineFacts, type MachineScope } from './scope.ts';
 /** What phases need of the management cluster. */
 export interface PhaseDeps {
   readonly client: Client;
+  readonly cache: Cache;
   /** Writes metadata and spec of the scope's object now and reads the answer back into it. */
   readonly persist: (scope: MachineScope) => Promise<void>;
 }
@@ -27,6 +32,9 @@ export interface PhaseDeps {
 const POLL_MS = 10_000;
 /** A Secret by name is not watched (reading all Secrets is more than we need): look again now and then. */
 const SECRET_POLL_MS = 15_000;
+/** After this the Cluster is asked for once more before the first promise. */
+const LONG_MS = 5_000;
+const PAUSED_MEANWHILE = 'The Cluster was paused, or went away, before the instance was asked for';
 
 /** From nothing to a running instance. */
 export function normalPhases(deps: PhaseDeps): readonly Phase<MachineScope>[] {
@@ -125,10 +133,12 @@ async function recordIntent(ctx: Ctx, scope: MachineScope, deps: PhaseDeps): Pro
   const { object, facts } = scope;
   if (!isToBeMade(scope) || facts.bootstrapData === undefined) return next();
   const machine = machineFacts(scope);
+  const startMs = ctx.clock.now().getTime();
   const planned = await scope.backend.plan?.(ctx, machine);
   if (planned?.state === 'deferred') return hold(planned.reason, planned.message, planned.pollMs ?? POLL_MS);
   const intent = nextIntent(machine, facts.bootstrapData, planned);
   if (!isRecorded(object, intent)) {
+    if (await isToStay(ctx, scope, { ...deps, startMs })) return hold(Reason.Paused, PAUSED_MEANWHILE);
     object.spec.createIntent = intent;
     addFinalizer(object, TSMACHINE_FINALIZER);
     await deps.persist(scope);
@@ -140,6 +150,24 @@ async function recordIntent(ctx: Ctx, scope: MachineScope, deps: PhaseDeps): Pro
   }
   facts.intent = intent;
   return next();
+}
+
+/** A plan may have waited long for a cloud: a move that began meanwhile would leave this promise behind, and its instance. */
+async function isToStay(
+  ctx: Ctx,
+  scope: MachineScope,
+  { client, cache, startMs }: PhaseDeps & { readonly startMs: number },
+): Promise<boolean> {
+  if (scope.cluster === undefined) return false;
+  const name = nameOf(scope.cluster);
+  const known = cache.peek(ClusterKind, name);
+  if (isAway(known) || !hasPassed(ctx.clock, startMs, LONG_MS)) return isAway(known);
+  // The cache may be behind as well; a request for each machine is too much where nothing has waited.
+  return isAway(await client.get(ClusterKind, name, ctx.signal));
+}
+
+function isAway(cluster: Cluster | undefined): boolean {
+  return cluster === undefined || cluster.spec?.paused === true;
 }
 
 function isRecorded(object: TSMachine, intent: CreateIntent): boolean {
@@ -166,11 +194,15 @@ async function lookAfterInstance(ctx: Ctx, scope: MachineScope): Promise<Step> {
   return next();
 }
 
-/** Whoever deletes a Machine has it cordoned, drained and replaced by core (DEL): in time, if the notice is long enough. */
+/**
+ * Whoever deletes a Machine has it cordoned, drained and replaced by core (DEL): in time, if the notice is long enough. Never a control
+ * plane machine: its member of etcd would go without anybody asking whether the others can do without it.
+ */
 async function replaceInterrupted(ctx: Ctx, scope: MachineScope, client: Client): Promise<Step> {
   const { machine, facts } = scope;
   const { interruption } = facts.upkeep ?? {};
   if (interruption?.replace !== true || machine === undefined || isDeleting(machine)) return next();
+  if (isControlPlane(machine, scope.object)) return next();
   ctx.log.info(
     { reason: interruption.reason },
     'Deleting the Machine, since its instance will be taken away',

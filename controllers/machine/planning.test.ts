@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Machines on an infrastructure that chooses before it makes, whose look-ups come late, and that looks after what lives.
 import { beforeEach, describe, expect, it } from 'vitest';
-import { MachineKind } from '../../api/kinds.ts';
+import { ClusterKind, MachineKind } from '../../api/kinds.ts';
 import type {
   Created,
   CreateIntent,
@@ -83,6 +83,53 @@ describe('the choice', () => {
       message: 'no m6i.large in a',
     });
     expect(world.tsMachine()?.spec.createIntent).toBeUndefined();
+  });
+});
+
+describe('a Cluster that is paused while the choice is made, as clusterctl move does (CTL-M5)', () => {
+  const paused = () => world.cluster({ spec: { paused: true } });
+  const planDuring = (during: () => unknown) => {
+    backend.plan = async () => {
+      await during();
+      return backend.planned;
+    };
+  };
+  /** The watch has not told of what comes now. */
+  const cacheFallsBehind = () => {
+    const [known, real] = [world.api.read(ClusterKind, world.c1), world.api.cache.bind(world.api)];
+    world.api.cache = (indexes) => {
+      const cache = real(indexes);
+      const peek: typeof cache.peek = (kind, name) =>
+        kind.kind === 'Cluster' ? (known as never) : cache.peek(kind, name);
+      return { ...cache, peek };
+    };
+  };
+  const nothingPromised = () => {
+    expect(world.condition('Ready')).toMatchObject({ reason: 'Paused' });
+    expect(backend.intents).toEqual([]);
+    expect(world.tsMachine()?.spec.createIntent).toBeUndefined();
+    expect(world.tsMachine()?.metadata.finalizers).toBeUndefined();
+  };
+
+  it.each([
+    ['paused', paused],
+    ['gone', () => world.api.remove(ClusterKind, world.c1)],
+  ])('%s: nothing is promised', async (_what, change) => {
+    planDuring(change);
+    // The watch on Clusters wakes it.
+    expect(await world.reconcile()).toEqual({ kind: 'done' });
+    nothingPromised();
+  });
+
+  it('is asked for once more where the choice took long, since the cache may be behind', async () => {
+    cacheFallsBehind();
+    planDuring(async () => {
+      paused();
+      await world.clock.advance(5_000);
+    });
+    // The watch on Clusters wakes it.
+    expect(await world.reconcile()).toEqual({ kind: 'done' });
+    nothingPromised();
   });
 });
 

@@ -106,6 +106,35 @@ describe('a TSMachine that is gone although our finalizer was written in time', 
     expect(world.cloud.find({ clientToken: destroyed[0]! })?.state).toBe('terminated');
   });
 
+  it('ends all that its instance has, however often that must be asked for', async () => {
+    lostWhileCreating();
+    const { destroy } = world.backend;
+    let calls = 0;
+    instead({
+      destroy: (ctx, machine) => {
+        calls++;
+        if (calls === 1) return Promise.reject(new TransientError('no answer'));
+        if (calls < 4) return Promise.resolve({ state: 'inProgress', message: 'shutting down' });
+        return destroy(ctx, machine);
+      },
+    });
+    const pass = expect(world.reconcile()).rejects.toThrow(/not found/);
+    await world.clock.advance(15_000);
+    await pass;
+    expect(calls).toBe(4);
+  });
+
+  it('gives up on an instance that does not end in time', async () => {
+    lostWhileCreating();
+    let calls = 0;
+    const stuck = { state: 'inProgress', message: 'shutting down' } as const;
+    instead({ destroy: () => (calls++, Promise.resolve(stuck)) });
+    const pass = expect(world.reconcile()).rejects.toThrow(/not found/);
+    await world.clock.advance(60_000);
+    await pass;
+    expect(calls).toBe(16);
+  });
+
   it.each([
     ['paused', () => world.cluster({ spec: { paused: true } })],
     ['gone', () => world.api.remove(ClusterKind, world.c1)],
@@ -421,6 +450,34 @@ describe('trouble', () => {
     expect(ready()).toMatchObject({ status: 'False', reason: 'InstanceStopped' });
     expect(world.tsMachine()?.status?.initialization).toEqual({ provisioned: true });
     expect(world.events).toHaveLength(1);
+  });
+});
+
+describe('an instance that is about to be taken away', () => {
+  const interrupted = () => {
+    const real = world.backend;
+    const interruption = { reason: 'SpotInterruption', message: 'EC2 wants it', replace: true } as const;
+    instead({ ...real, upkeep: async () => ({ interruption }) } as Partial<MachineBackend>);
+  };
+  const machine = () => world.api.read(MachineKind, world.m1);
+
+  it('has its Machine deleted, so that core replaces it', async () => {
+    await world.provision();
+    interrupted();
+    await world.reconcile();
+    expect(machine()).toBeUndefined();
+  });
+
+  it('is only reported of a control plane machine: with it a member of etcd would go', async () => {
+    world.machine({ labels: { 'cluster.x-k8s.io/control-plane': '' } });
+    await world.provision();
+    interrupted();
+    await world.reconcile();
+    expect(machine()).toBeDefined();
+    expect(world.condition('InterruptionFree')).toMatchObject({
+      status: 'False',
+      reason: 'SpotInterruption',
+    });
   });
 });
 

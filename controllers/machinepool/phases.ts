@@ -9,7 +9,8 @@ import { hold, next, type Phase, type Step } from '../../contract/phases.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import { addFinalizer, hasFinalizer, removeFinalizer } from '../../runtime/finalizers.ts';
 import { nameOf } from '../../runtime/object.ts';
-import { endMachine, keepMachines, type MachineStore } from './machines.ts';
+import type { Absences } from './absences.ts';
+import { endMachine, keepMachines, type MachineStore, MISSING_POLL_MS } from './machines.ts';
 import { refresh, shrink } from './rollout.ts';
 import { isSizedElsewhere, poolFacts, poolOf, type PoolScope } from './scope.ts';
 
@@ -17,6 +18,7 @@ import { isSizedElsewhere, poolFacts, poolOf, type PoolScope } from './scope.ts'
 export interface PoolPhaseDeps extends MachineStore {
   /** Writes metadata and spec of the scope's object now and reads the answer back into it. */
   readonly persist: (scope: PoolScope) => Promise<void>;
+  readonly absences: Absences;
 }
 
 /** How often to look at machines that come and go, where the backend does not say. */
@@ -55,6 +57,7 @@ export function normalPhases(deps: PoolPhaseDeps): readonly PoolPhase[] {
 /** From whatever there is to nothing. Needs no owner, no cluster and no bootstrap data (invariant 7). */
 export function deletePhases(deps: PoolPhaseDeps): readonly PoolPhase[] {
   return [
+    { name: 'listMachines', role: 'acts', run: (ctx, scope) => listMachines(ctx, scope, deps) },
     { name: 'closeGroup', role: 'acts', run: closeGroup },
     { name: 'endMachines', role: 'acts', run: (ctx, scope) => endMachines(ctx, scope, deps) },
     { name: 'removeGroup', role: 'acts', run: removeGroup },
@@ -162,7 +165,7 @@ async function findSize(ctx: Ctx, scope: PoolScope): Promise<Step> {
 
 /** Says what is under way. Once nothing is, the pool is looked at now and then. */
 function awaitMachines(_ctx: Ctx, { facts }: PoolScope): Step {
-  const { ensured, surplus = 0, outdated = 0 } = facts;
+  const { ensured, surplus = 0, outdated = 0, unseen } = facts;
   if (ensured?.waiting !== undefined)
     return hold(ensured.waiting.reason, ensured.waiting.message, ensured.pollMs);
   if (surplus > 0)
@@ -170,6 +173,10 @@ function awaitMachines(_ctx: Ctx, { facts }: PoolScope): Step {
   if (outdated > 0) {
     const message = `${outdated} machines were made from an older template and are replaced`;
     return hold(Reason.PoolRefreshing, message, POLL_MS);
+  }
+  if (unseen?.isOpen === true) {
+    const message = 'The group does not show instances that it has shown; their machines stay for now';
+    return hold(Reason.PoolScaling, message, MISSING_POLL_MS);
   }
   return next();
 }
@@ -187,27 +194,37 @@ function reportPool(_ctx: Ctx, scope: PoolScope): Step {
   // Never made, gone, or not to be seen now: what is known stays.
   if (facts.group?.state !== 'present') return next();
   const { instances, providerID } = facts.group;
-  object.spec.providerIDList = instances.map((instance) => instance.providerID).sort();
+  const unseen = facts.unseen?.providerIDs ?? [];
+  object.spec.providerIDList = [...instances.map((instance) => instance.providerID), ...unseen].sort();
   if (providerID !== '') object.spec.providerID = providerID;
-  status.replicas = instances.length;
+  status.replicas = object.spec.providerIDList.length;
   status.ready = true;
   status.initialization = { provisioned: true };
   return next();
 }
 
-/** Before its machines go: the group must not replace them. */
+/** Asked of the API server, since the cache may be behind. */
+async function listMachines(ctx: Ctx, scope: PoolScope, { client }: PoolPhaseDeps): Promise<Step> {
+  const { namespace, name } = nameOf(scope.object);
+  const all = await client.list(TSMachineKind, { namespace }, ctx.signal);
+  scope.facts.left = all.filter((one) => poolOf(one)?.name === name);
+  return next();
+}
+
+/**
+ * Before its machines go: the group must not replace them. Once they are gone removeGroup ends what there is besides, and nothing is
+ * protected from that.
+ */
 async function closeGroup(ctx: Ctx, scope: PoolScope): Promise<Step> {
-  if (nothingMade(scope)) return next();
+  if (nothingMade(scope) || scope.facts.left?.length === 0) return next();
   const group = await scope.backend.observe(ctx, poolFacts(scope));
   if (group.state === 'present') await scope.backend.close(ctx, poolFacts(scope), group);
   return next();
 }
 
-/** By their Machines, so that they are drained; asked of the API server, since the cache may be behind. */
+/** By their Machines, so that they are drained. */
 async function endMachines(ctx: Ctx, scope: PoolScope, deps: PoolPhaseDeps): Promise<Step> {
-  const { namespace, name } = nameOf(scope.object);
-  const all = await deps.client.list(TSMachineKind, { namespace }, ctx.signal);
-  const left = all.filter((one) => poolOf(one)?.name === name);
+  const { left = [] } = scope.facts;
   for (const one of left) await endMachine(ctx, deps, one, true);
   if (left.length === 0) return next();
   const names = left.map(({ metadata }) => metadata.name).sort();

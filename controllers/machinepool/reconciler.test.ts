@@ -242,11 +242,48 @@ describe('a machine that goes', () => {
     await world.settle();
     world.group.end('i-2');
     const writes = world.api.writes.length;
-    await world.reconcile();
+    await world.looks(7);
     const deletions = world.api.writes.slice(writes).filter(({ verb }) => verb === 'delete');
     expect(deletions).toEqual([expect.objectContaining({ kind: 'Machine', key: 'ns/p1-2' })]);
     await world.settle();
     expect(world.names()).toEqual(['p1-1', 'p1-3', 'p1-4']);
+  });
+
+  it('that one look does not show stays, and stays in the list', async () => {
+    await world.settle();
+    const instances = world.group.instances!;
+    world.group.fill = () => {};
+    world.group.instances = instances.slice(1);
+    for (let look = 0; look < 3; look++) {
+      expect(await world.reconcile()).toMatchObject({ kind: 'wait', reason: 'PoolScaling' });
+      expect(world.pool()?.spec.providerIDList).toEqual(['cloud:///i-1', 'cloud:///i-2', 'cloud:///i-3']);
+      expect(world.pool()?.status?.replicas).toBe(3);
+    }
+    await world.clock.advance(59_000);
+    await world.reconcile();
+    // It is seen again: what was counted is forgotten.
+    world.group.instances = instances;
+    await world.reconcile();
+    world.group.instances = instances.slice(1);
+    await world.looks(5);
+    expect(world.names()).toContain('p1-1');
+    world.restart();
+    await world.looks(5);
+    expect(world.names()).toContain('p1-1');
+    await world.looks(4);
+    expect(world.names()).not.toContain('p1-1');
+  });
+
+  it('whose own controller sees the instance stays, until that sees it no more', async () => {
+    await world.settle();
+    world.group.end('i-2');
+    world.instanceReady('p1-2', 'InstanceRunning');
+    await world.looks(10);
+    expect(world.names()).toContain('p1-2');
+    expect(world.pool()?.spec.providerIDList).toContain('cloud:///i-2');
+    world.instanceReady('p1-2', 'InstanceMissing');
+    await world.reconcile();
+    expect(world.names()).not.toContain('p1-2');
   });
 
   it('whose instance is leaving is deleted before it is gone, and stays in the list until then', async () => {
@@ -279,6 +316,46 @@ describe('a machine that goes', () => {
     await world.clock.advance(60_000);
     await world.reconcile();
     expect(world.tsMachines()[0]?.metadata.deletionTimestamp).toBeDefined();
+  });
+});
+
+describe('a group that a look does not show', () => {
+  it('ends nothing and makes nothing, and is told, until it was missing for a whole window', async () => {
+    await world.settle();
+    const { instances } = world.group;
+    world.group.instances = undefined;
+    world.group.calls.length = 0;
+    await world.clock.advance(3_600_000);
+    await world.looks(6);
+    expect(world.group.calls).toEqual(Array(6).fill('observe'));
+    expect(world.names()).toEqual(['p1-1', 'p1-2', 'p1-3']);
+    expect(ready()).toMatchObject({
+      ...{ status: 'False', reason: 'GroupMissing' },
+      message: expect.stringMatching(/^The group group is not shown \(region r, identity i\)/) as string,
+    });
+    expect(world.pool()?.spec.providerIDList).toHaveLength(3);
+    world.group.instances = instances;
+    await world.reconcile();
+    expect(ready()).toMatchObject({ status: 'True' });
+    expect(ids()).toEqual(['i-1', 'i-2', 'i-3']);
+  });
+
+  it('one long pause between two looks is no window', async () => {
+    await world.settle();
+    world.group.instances = undefined;
+    await world.reconcile();
+    await world.clock.advance(3_600_000);
+    await world.reconcile();
+    expect(ready()).toMatchObject({ reason: 'GroupMissing' });
+    expect(world.names()).toHaveLength(3);
+  });
+
+  it('is made anew after that, and its machines are replaced', async () => {
+    await world.settle();
+    world.group.instances = undefined;
+    await world.settle();
+    expect(ids()).toEqual(['i-4', 'i-5', 'i-6']);
+    expect(world.names()).toEqual(['p1-4', 'p1-5', 'p1-6']);
   });
 });
 
@@ -450,6 +527,12 @@ describe('the end', () => {
     expect(world.pool()).toBeUndefined();
     expect(world.group.instances).toBeUndefined();
     expect(world.tsMachines()).toEqual([]);
+  });
+
+  it('is not closed any more once its Machines are gone: that would protect what has to go', async () => {
+    await world.settle(4);
+    const { calls } = world.group;
+    expect(calls.slice(calls.lastIndexOf('close') + 1)).toEqual(['remove', 'remove']);
   });
 
   it('needs no MachinePool, no Cluster and no bootstrap data', async () => {

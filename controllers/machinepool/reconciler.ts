@@ -15,6 +15,7 @@ import type { Cache } from '../../runtime/informer.ts';
 import { keyOf, nameOf } from '../../runtime/object.ts';
 import { patchHelper, type PatchHelper } from '../../runtime/patch-helper.ts';
 import { done, type Outcome, waitFor } from '../../runtime/result.ts';
+import { type Absences, createAbsences } from './absences.ts';
 import { newTrouble, POOL_CONDITIONS, poolConditions } from './conditions.ts';
 import { deletePhases, normalPhases } from './phases.ts';
 import { findPoolOwners, type PoolScope } from './scope.ts';
@@ -31,9 +32,11 @@ export interface MachinePoolDeps {
 
 /** The reconcile function of the TSMachinePool controller. */
 export function machinePoolReconciler(deps: MachinePoolDeps): Reconcile {
+  const absences = createAbsences();
   return async (ctx, name) => {
     const finalizer = TSMACHINEPOOL_FINALIZER;
     const object = toServe(deps.cache.get(TSMachinePoolKind, name), { ...deps, finalizer });
+    if (object === undefined || isDeleting(object)) absences.forget(keyOf(name));
     if (object === undefined) return done();
 
     const owners = findPoolOwners(deps.cache, object);
@@ -50,7 +53,7 @@ export function machinePoolReconciler(deps: MachinePoolDeps): Reconcile {
     if (paused !== '') return reportPaused({ object, patch, message: paused, now: ctx.clock.now() });
 
     const scope: PoolScope = { object, ...owners, backend: deps.backends.for(object.spec), facts: {} };
-    return drive({ ...ctx, log }, scope, patch, deps);
+    return drive({ ...ctx, log }, scope, patch, { ...deps, absences });
   };
 }
 
@@ -59,7 +62,7 @@ async function drive(
   ctx: Ctx,
   scope: PoolScope,
   patch: PatchHelper,
-  deps: MachinePoolDeps,
+  deps: MachinePoolDeps & { readonly absences: Absences },
 ): Promise<Outcome> {
   const { object } = scope;
   const phaseDeps = { ...deps, persist: () => patch.applySpec() };

@@ -38,6 +38,14 @@ export interface Facts {
   group?: PoolObserved;
   /** Set by keepMachines: those that stand for the pool's instances, by name. */
   tsMachines?: Map<string, TSMachine>;
+  /** Set by keepMachines: machines that stay though the group does not show their instance. */
+  unseen?: {
+    readonly providerIDs: readonly string[];
+    /** Some of them have not been missing for long: worth another look soon. */
+    readonly isOpen: boolean;
+  };
+  /** Set by listMachines while deleting: the TSMachines that are left. */
+  left?: readonly TSMachine[];
   /** Set by readBootstrapData. */
   bootstrapData?: BootstrapData;
   /** Set by ensureGroup. */

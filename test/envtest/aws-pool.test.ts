@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Machine pools on Auto Scaling groups, on moto behind the proxy: the backend alone, verb by verb.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DetachInstancesCommand, SetDesiredCapacityCommand } from '@aws-sdk/client-auto-scaling';
-import { DescribeInstancesCommand, RegisterImageCommand } from '@aws-sdk/client-ec2';
+import { DescribeImagesCommand, DescribeInstancesCommand } from '@aws-sdk/client-ec2';
+import { PutParameterCommand } from '@aws-sdk/client-ssm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { groupName } from '../../backends/aws/pool/group.ts';
 import { terminateInGroup } from '../../backends/aws/pool/termination.ts';
@@ -206,28 +206,27 @@ describe('what new machines are made from', () => {
   });
 
   it('a newer image is for those who ask in another way: nothing rolls by itself', async () => {
-    const register = (Name: string) =>
-      world.ec2.send(
-        new RegisterImageCommand({
-          ...{ Name, Architecture: 'x86_64', RootDeviceName: '/dev/sda1' },
-          BlockDeviceMappings: [{ DeviceName: '/dev/sda1', Ebs: { VolumeSize: 8 } }],
-        }),
+    const { Images = [] } = await world.ec2.send(
+      new DescribeImagesCommand({ Filters: [{ Name: 'architecture', Values: ['x86_64'] }] }),
+    );
+    const [older = '', newer = ''] = Images.map(({ ImageId = '' }) => ImageId);
+    const [Name, session] = ['/images/nodes', await world.session()];
+    const publish = (Value: string) =>
+      session.parameters(
+        world.ctx,
+        new PutParameterCommand({ Name, Value, Type: 'String', Overwrite: true }),
       );
-    const lookup = { owner: '123456789012', name: 'nodes-*', mostRecent: true };
-    const facts = world.pool({ spec: { aws: { ...world.spec.aws!, image: { lookup } } } });
-    await register('nodes-1');
+    const image = { ssmParameter: Name };
+    const facts = world.pool({ replicas: 0, spec: { aws: { ...world.spec.aws!, image } } });
+    await publish(older);
     const { template } = await world.pass(facts);
-    const [first] = await world.versions();
-    // Whichever of them is the newest by date and id: the first one is not when all others are newer.
-    await sleep(1_100);
-    await register('nodes-2');
+    await publish(newer);
     world.restart();
     expect((await world.pass(facts)).template).toBe(template);
     expect(await world.versions()).toHaveLength(1);
-    const upgraded = await world.pass(world.pool({ ...facts, version: 'v1.37.0' }));
+    const upgraded = await world.pass({ ...facts, version: 'v1.37.0' });
     expect(upgraded.template).not.toBe(template);
-    const last = (await world.versions()).at(-1);
-    expect(last?.LaunchTemplateData?.ImageId).not.toBe(first?.LaunchTemplateData?.ImageId);
+    expect((await world.versions()).at(-1)?.LaunchTemplateData?.ImageId).toBe(newer);
   });
 
   it('keeps no version that no machine was made from', async () => {

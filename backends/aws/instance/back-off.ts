@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Offers that AWS has refused for want of capacity or quota: not asked for again for a while, by any machine of the account.
-import { Reason } from '../../../api/conditions.ts';
 import type { Clock } from '../../../runtime/clock.ts';
 import type { AWSSession } from '../session/session.ts';
 import type { Offer } from './offers.ts';
@@ -12,12 +11,13 @@ const PROBE_MS = 5_000;
 /** What has not been refused for so long is as if it never was. */
 const FORGET_MS = 3_600_000;
 
-export type Shortage = typeof Reason.CapacityUnavailable | typeof Reason.QuotaExceeded;
+/** What there is none of: instances that the quota of the region allows, capacity in the zone, free addresses in the subnet. */
+export type Shortage = 'quota' | 'capacity' | 'addresses';
 
 /** What is known of an offer that cannot be had now. */
 export interface Refused {
   readonly offer: Offer;
-  readonly reason: Shortage;
+  readonly shortage: Shortage;
   readonly forMs: number;
 }
 
@@ -26,28 +26,25 @@ export interface BackOff {
   take(session: AWSSession, offers: readonly Offer[]): Offer | readonly Refused[];
   /** Those that may not be asked for now. */
   refusals(session: AWSSession, offers: readonly Offer[]): readonly Refused[];
-  refused(session: AWSSession, offer: Offer, reason: Shortage): void;
+  refused(session: AWSSession, offer: Offer, shortage: Shortage): void;
   /** There is some again. */
   granted(session: AWSSession, offer: Offer): void;
 }
 
 interface Entry {
-  readonly reason: Shortage;
+  readonly shortage: Shortage;
   readonly failures: number;
   readonly untilMs: number;
   /** A machine asks at present. */
   readonly isProbed: boolean;
 }
 
-type Asked = Omit<Offer, 'index' | 'subnetID'>;
-
 /** No offer is refused. The wait doubles from one to fifteen minutes. */
 export function createBackOff(clock: Clock): BackOff {
   const entries = new Map<string, Entry>();
   const now = () => clock.now().getTime();
-  const entryOf = (session: AWSSession, offer: Asked): readonly [string, Entry | undefined] => {
-    // A quota is of the region, a lack of capacity of a zone.
-    const keys = [keyOf(session, offer, '*'), keyOf(session, offer, offer.availabilityZone)];
+  const entryOf = (session: AWSSession, offer: Offer): readonly [string, Entry | undefined] => {
+    const keys = keysOf(session, offer);
     const key =
       keys.find((one) => (entries.get(one)?.untilMs ?? 0) > now()) ?? keys.find((one) => entries.has(one));
     return [key ?? '', key === undefined ? undefined : entries.get(key)];
@@ -57,8 +54,8 @@ export function createBackOff(clock: Clock): BackOff {
     offers
       .filter((offer) => !isFree(session, offer))
       .map((offer) => {
-        const { untilMs = 0, reason = Reason.CapacityUnavailable } = entryOf(session, offer)[1] ?? {};
-        return { offer, reason, forMs: untilMs - now() };
+        const { untilMs = 0, shortage = 'capacity' } = entryOf(session, offer)[1] ?? {};
+        return { offer, shortage, forMs: untilMs - now() };
       });
 
   return {
@@ -70,32 +67,49 @@ export function createBackOff(clock: Clock): BackOff {
       if (entry !== undefined) entries.set(key, { ...entry, untilMs: now() + PROBE_MS, isProbed: true });
       return offer;
     },
-    refused(session, offer, reason) {
+    refused(session, offer, shortage) {
       for (const [key, { untilMs }] of entries) if (now() - untilMs > FORGET_MS) entries.delete(key);
-      const key = keyOf(session, offer, reason === Reason.QuotaExceeded ? '*' : offer.availabilityZone);
+      const key = keyOf(session, offer, shortage);
       const known = entries.get(key);
       // Many machines asked at the same time: that is one refusal, not many in a row.
       if (known !== undefined && known.untilMs > now() && !known.isProbed) return;
       const failures = (known?.failures ?? 0) + 1;
       const waitMs = Math.min(FIRST_MS * 2 ** (failures - 1), LONGEST_MS);
-      entries.set(key, { reason, failures, untilMs: now() + waitMs, isProbed: false });
+      entries.set(key, { shortage, failures, untilMs: now() + waitMs, isProbed: false });
     },
     granted(session, offer) {
-      for (const zone of ['*', offer.availabilityZone]) entries.delete(keyOf(session, offer, zone));
+      for (const key of keysOf(session, offer)) entries.delete(key);
     },
   };
 }
 
-function keyOf({ account, region }: AWSSession, offer: Asked, zone: string): string {
-  return [account, region, offer.instanceType, offer.market, offer.maxPrice, zone].join(' ');
+/** Whom a shortage concerns: every machine that would ask for the same. */
+function keyOf({ account, region }: AWSSession, offer: Offer, shortage: Shortage): string {
+  const { instanceType, market, maxPrice, availabilityZone, placement, subnetID } = offer;
+  const of: Readonly<Record<Shortage, readonly string[]>> = {
+    quota: [instanceType, market],
+    capacity: [instanceType, market, maxPrice, availabilityZone, placement],
+    addresses: [subnetID],
+  };
+  return [shortage, account, region, ...of[shortage]].join(' ');
 }
+
+function keysOf(session: AWSSession, offer: Offer): string[] {
+  return (['quota', 'capacity', 'addresses'] as const).map((shortage) => keyOf(session, offer, shortage));
+}
+
+const WHY: Readonly<Record<Shortage, (offer: Offer) => string>> = {
+  quota: () => 'quota of the account',
+  capacity: () => 'no capacity',
+  addresses: ({ subnetID }) => `no free address in ${subnetID}`,
+};
 
 /** Why nothing can be had, for people: each offer, and when it is asked for again. */
 export function shortageMessage(refused: readonly Refused[]): string {
   const lines = refused.map(
-    ({ offer, reason, forMs }) =>
+    ({ offer, shortage, forMs }) =>
       `${offer.instanceType} ${offer.market} in ${offer.availabilityZone} ` +
-      `(${reason === Reason.QuotaExceeded ? 'quota of the account' : 'no capacity'}, asked for again in ${minutes(forMs)})`,
+      `(${WHY[shortage](offer)}, asked for again in ${minutes(forMs)})`,
   );
   const way = 'Add fallbacks to the template, raise the quota, or wait';
   return `AWS has none of: ${[...new Set(lines)].join(', ')}. ${way}`;

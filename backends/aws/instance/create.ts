@@ -14,6 +14,7 @@ import { type Choice, choiceOf } from './choice.ts';
 import { putAll } from './describe.ts';
 import { findByToken } from './find.ts';
 import type { Observation } from './observation.ts';
+import { type Offer, placementOf } from './offers.ts';
 import { checkNone, checkOwner, checkSingle } from './owner.ts';
 import type { Planner } from './plan.ts';
 import { type InstanceRecord, isEnding } from './record.ts';
@@ -58,6 +59,8 @@ export async function createInstance(
   const choice = checkedChoice(intent, data);
   const session = await openSession(ctx, deps.sessions, { ...machine, intent });
   const work: Work = { session, machine: { ...machine, intent }, intent, choice };
+  // What was made before a start, perhaps by an attempt that a restored object does not know.
+  await deps.observation.warmUp(ctx, session);
   const store = deps.observation.store(session);
   const made = store.byToken(intent.clientToken);
   if (made.length > 0) return settle(deps, work, made.find((one) => !isEnding(one)) ?? made[0]!);
@@ -88,13 +91,17 @@ async function launch(ctx: Ctx, deps: CreateDeps, work: Work, data: BootstrapDat
     const { Instances = [] } = await session.ec2(ctx, new RunInstancesCommand(input));
     const store = deps.observation.store(session);
     const [id = ''] = putAll(store, Instances);
-    deps.backOff.granted(session, { ...choice, index: Number(choice.offer) });
+    deps.backOff.granted(session, offerOf(work));
     return settle(deps, work, store.byID(id)!);
   } catch (error) {
     if (error instanceof AWSRefusal) return refused(ctx, deps, work, error);
     if (!(error instanceof TerminalError)) deps.attempts.unanswered(machine, intent.clientToken);
     throw error;
   }
+}
+
+function offerOf({ machine, choice }: Work): Offer {
+  return { ...choice, index: Number(choice.offer), placement: placementOf(awsSpecOf(machine)) };
 }
 
 /** An instance with the token is there: is it this machine's, and does it live? */
@@ -115,7 +122,7 @@ function terminated(what: string): TerminalError {
 }
 
 async function refused(ctx: Ctx, deps: CreateDeps, work: Work, error: AWSRefusal): Promise<Created> {
-  const { session, machine, intent, choice } = work;
+  const { session, machine, intent } = work;
   if (isRefused(error, 'IdempotentParameterMismatch')) {
     deps.attempts.taken(machine, intent.clientToken);
     return findTaken(ctx, deps, work);
@@ -125,7 +132,7 @@ async function refused(ctx: Ctx, deps: CreateDeps, work: Work, error: AWSRefusal
   const isProven = !isDenied(error) && deps.attempts.refused(machine, intent.clientToken);
   const shortage = shortageOf(error);
   if (shortage === undefined) throw explained(error);
-  deps.backOff.refused(session, { ...choice, index: Number(choice.offer) }, shortage);
+  deps.backOff.refused(session, offerOf(work), shortage);
   const deferred = await deps.planner.afterShortage(ctx, session, machine);
   if (isProven) return deferred;
   // A request whose answer got lost may still be under way. Until that is over there is no other offer, and this one has nothing.

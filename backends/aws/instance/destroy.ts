@@ -52,7 +52,7 @@ export async function destroyInstance(
   for (const record of living.values()) checkOwner(record, machine);
   checkSingle(store, machine, [...living.values()][0]);
   const steps: Destroyed[] = [];
-  for (const record of living.values()) steps.push(await end(ctx, deps, session, record));
+  for (const record of living.values()) steps.push(await end(ctx, deps, session, { record, machine }));
   for (const trace of traces)
     if (trace !== undefined && 'wait' in trace) steps.push(inProgress(trace.wait, VISIBLE_POLL_MS));
   const unfinished = steps.find(({ state }) => state === 'inProgress');
@@ -159,11 +159,11 @@ async function end(
   ctx: Ctx,
   deps: DestroyDeps,
   session: AWSSession,
-  record: InstanceRecord,
+  { record, machine }: { readonly record: InstanceRecord; readonly machine: MachineFacts },
 ): Promise<Destroyed> {
   const { id, tags, state } = record;
   if (state === 'shutting-down') return inProgress(`Instance ${id} is shutting down`);
-  if (tags[ROLE_TAG] === 'control-plane') {
+  if (mayBeTarget(record, machine)) {
     const registration = await deps.targets.deregister(ctx, session, tags[CLUSTER_TAG] ?? '', id);
     if (!registration.done) return inProgress(registration.message, registration.pollMs);
   }
@@ -177,6 +177,12 @@ async function end(
   }
   const now = deps.observation.store(session).byID(id);
   return now?.state === 'terminated' ? { state: 'gone' } : inProgress(`Instance ${id} is shutting down`);
+}
+
+/** Only control planes are, and of an NLB: others know no instances; where the TSCluster is gone, only a look tells. */
+function mayBeTarget({ tags }: InstanceRecord, { cluster }: MachineFacts): boolean {
+  const type = cluster?.controlPlaneLoadBalancer?.type;
+  return tags[ROLE_TAG] === 'control-plane' && (type === undefined || type === 'NLB');
 }
 
 /** An instance of a group is ended by it, and replaced where the group is to have as many. */

@@ -22,6 +22,8 @@ const JOIN_MS = 50;
 /** Observes instances. Stores are shared by all sessions of an account and region. */
 export interface Observation extends ChangeFeed {
   store(session: AWSSession): InstanceStore;
+  /** Lists everything of ours, once after a start: then the store knows what was made before it. */
+  warmUp(ctx: Ctx, session: AWSSession): Promise<void>;
   /** Looks an instance up by its id. Afterwards it is fresh in the store, or was not shown. */
   lookByID(ctx: Ctx, session: AWSSession, id: string): Promise<void>;
   /** Looks instances up by their client token; those that are found are fresh in the store. */
@@ -79,6 +81,7 @@ export function createObservation(options: ObservationOptions): Observation {
 
   return {
     store: storeOf,
+    warmUp,
     sweptMs: (session) => accountOf(session).sweptMs,
     wake: (record) => log.add(record),
     changes: async (_ctx, cursor) => log.since(cursor),

@@ -20,6 +20,8 @@ export interface Offer {
   readonly market: 'on-demand' | 'spot';
   /** US dollars an hour; '' without a cap. */
   readonly maxPrice: string;
+  /** What else narrows down where it may run, see {@link placementOf}. */
+  readonly placement: string;
 }
 
 /** A machine that asks for instances, as its parts know it. */
@@ -52,13 +54,23 @@ export async function offersOf(
     // A fallback that names a subnet means it, wherever the machine was to be.
     const zone = own ? machine.failureDomain : undefined;
     for (const subnet of spread(inZone(subnets, zone, field), machine))
-      offers.push({ index, ...settings(spec, offer), ...placeOf(subnet) });
+      offers.push({ index, ...settings(spec, offer), ...placeOf(subnet), placement: placementOf(spec) });
   }
   return offers;
 }
 
 function placeOf({ id, availabilityZone }: Pick<Subnet, 'id' | 'availabilityZone'>) {
   return { subnetID: id, availabilityZone };
+}
+
+/** Reservation, placement group and tenancy: such capacity says nothing of what other machines may have. '' without any. */
+export function placementOf({ capacityReservation, placementGroup, tenancy }: AWSMachineSpec): string {
+  const narrow = [
+    ...(capacityReservation === undefined ? [] : [capacityReservation.id ?? capacityReservation.preference]),
+    ...(placementGroup === undefined ? [] : [placementGroup.name, placementGroup.partition]),
+    ...(tenancy === undefined || tenancy === 'default' ? [] : [tenancy]),
+  ];
+  return narrow.join(' ');
 }
 
 function settings(

@@ -64,13 +64,19 @@ export function checkSingle(store: InstanceStore, machine: MachineFacts, known?:
 
 /**
  * Before another instance is made: throws TerminalError(DuplicateInstances) when there is one of this machine under another token. The
- * attempt before was refused, so there should be none.
+ * attempt before was refused, so there should be none; but an object that was restored from a backup knows nothing of the attempts that
+ * followed, and has another UID. Then the name tells it. Looks only at what is known already.
  */
 export function checkNone(store: InstanceStore, machine: MachineFacts): void {
-  const [other] = instancesOf(store, machine).filter((record) => !isEnding(record));
+  const { namespace, name, intent } = machine;
+  const infrastructureID = intent?.choice?.['infrastructureID'];
+  const named = store
+    .byMachine(`${namespace}/${name}`)
+    .filter(({ tags }) => tags[CLUSTER_TAG] === infrastructureID && tags[POOL_TAG] === undefined);
+  const other = [...instancesOf(store, machine), ...named].find((record) => !isEnding(record));
   if (other === undefined) return;
   const message =
     `Instance ${other.id} was made for this machine by another attempt than the recorded one, so none is made now; ` +
-    `terminate it, or take its tags ${TOKEN_TAG} and ${MACHINE_UID_TAG} off`;
+    `terminate it, or take its tag ${MACHINE_TAG} off`;
   throw new TerminalError(Reason.DuplicateInstances, message);
 }

@@ -122,9 +122,13 @@ function typeField(spec: AWSMachineSpec, { index }: Offer): string {
   return isOwn ? 'spec.aws.instanceType' : `spec.aws.fallbacks[${index - 1}].instanceType`;
 }
 
-/** Those of the role, then those that the machine names. */
-async function groupsOf(ctx: Ctx, session: AWSSession, lookUps: LookUps, chosen: Chosen): Promise<string[]> {
-  const { machine, spec, facts } = chosen;
+/** Ids: those of the role, then those that the machine names. Throws as {@link ExistingResources.securityGroups}. */
+export async function groupsOf(
+  ctx: Ctx,
+  session: AWSSession,
+  lookUps: Pick<LookUps, 'existing'>,
+  { machine, spec, facts }: Pick<Chosen, 'machine' | 'spec' | 'facts'>,
+): Promise<string[]> {
   const groups = [...(machine.controlPlane ? facts.securityGroups.controlPlane : facts.securityGroups.nodes)];
   for (const [index, reference] of (spec.securityGroups ?? []).entries()) {
     const asked = { reference, field: `spec.aws.securityGroups[${index}]` };
@@ -152,7 +156,7 @@ function waitForCluster(): Extract<Planned, { state: 'deferred' }> {
 
 /** At least one has to be refused. */
 function shortage(refused: readonly Refused[]): Extract<Planned, { state: 'deferred' }> {
-  const reason = refused.some((one) => one.reason === Reason.CapacityUnavailable)
+  const reason = refused.some(({ shortage: what }) => what !== 'quota')
     ? Reason.CapacityUnavailable
     : Reason.QuotaExceeded;
   const pollMs = Math.max(Math.min(...refused.map(({ forMs }) => forMs)), NEXT_OFFER_MS);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What we keep of an instance: as little as decides something.
-import type { Instance, InstanceStateName } from '@aws-sdk/client-ec2';
+import type { Instance, InstanceNetworkInterface, InstanceStateName } from '@aws-sdk/client-ec2';
 import { awsProviderID } from '../../../api/provider-id.ts';
 import type { MachineAddress } from '../../../api/tsmachine.ts';
 
@@ -17,6 +17,7 @@ export interface InstanceRecord {
   readonly tags: Readonly<Record<string, string>>;
   /** Of its first network interface. */
   readonly securityGroupIDs: readonly string[];
+  /** The first one, if any. The others may come and go, as those that a network plugin adds for pods. */
   readonly networkInterfaces: readonly {
     readonly id: string;
     readonly securityGroupIDs: readonly string[];
@@ -46,7 +47,7 @@ export function recordOf(instance: Instance): InstanceRecord | undefined {
     ...{ id, state: State.Name, availabilityZone },
     ...placeOf(instance),
     addresses: addressesOf(instance),
-    tags: Object.fromEntries((instance.Tags ?? []).map(({ Key = '', Value = '' }) => [Key, Value])),
+    tags: tagsOf(instance),
     securityGroupIDs: groupIDs(instance.SecurityGroups),
     networkInterfaces: interfacesOf(instance),
     metadataOptions: metadataOptionsOf(instance),
@@ -62,6 +63,13 @@ function placeOf(instance: Instance) {
   return { instanceType, imageID, vpcID, subnetID };
 }
 
+/** By key: EC2 tells them in any order. */
+function tagsOf({ Tags = [] }: Instance): Record<string, string> {
+  return Object.fromEntries(
+    Tags.map(({ Key = '', Value = '' }) => [Key, Value] as const).sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
+}
+
 function lifeOf(instance: Instance): Pick<InstanceRecord, 'stateReason' | 'stateTransition' | 'launchedMs'> {
   const { Code: code = '', Message: message = '' } = instance.StateReason ?? {};
   return {
@@ -75,13 +83,18 @@ function groupIDs(groups: Instance['SecurityGroups'] = []): string[] {
   return groups.map(({ GroupId = '' }) => GroupId).sort();
 }
 
-function interfacesOf({ NetworkInterfaces = [] }: Instance): InstanceRecord['networkInterfaces'] {
-  return [...NetworkInterfaces]
-    .sort((a, b) => (a.Attachment?.DeviceIndex ?? 0) - (b.Attachment?.DeviceIndex ?? 0))
-    .map(({ NetworkInterfaceId = '', Groups }) => ({
-      id: NetworkInterfaceId,
-      securityGroupIDs: groupIDs(Groups),
-    }));
+function interfacesOf(instance: Instance): InstanceRecord['networkInterfaces'] {
+  const first = firstInterface(instance);
+  return first === undefined
+    ? []
+    : [{ id: first.NetworkInterfaceId ?? '', securityGroupIDs: groupIDs(first.Groups) }];
+}
+
+/** The one that it was launched with: of the first card, at its first place. */
+function firstInterface({ NetworkInterfaces = [] }: Instance): InstanceNetworkInterface | undefined {
+  const placeOf = ({ Attachment }: InstanceNetworkInterface) =>
+    (Attachment?.NetworkCardIndex ?? 0) * 1_000 + (Attachment?.DeviceIndex ?? 0);
+  return [...NetworkInterfaces].sort((a, b) => placeOf(a) - placeOf(b))[0];
 }
 
 function metadataOptionsOf({ MetadataOptions: options }: Instance): InstanceRecord['metadataOptions'] {
@@ -94,18 +107,12 @@ function metadataOptionsOf({ MetadataOptions: options }: Instance): InstanceReco
   };
 }
 
-/** The first private address first: it is the one that a kubelet takes. */
+/** Only those of the instance itself: further addresses of its interfaces are those of pods, many, and they come and go. */
 function addressesOf(instance: Instance): MachineAddress[] {
-  const interfaces = instance.NetworkInterfaces ?? [];
-  const internal = [
-    instance.PrivateIpAddress,
-    ...interfaces.flatMap(({ PrivateIpAddresses = [] }) =>
-      PrivateIpAddresses.map(({ PrivateIpAddress }) => PrivateIpAddress),
-    ),
-    ...interfaces.flatMap(({ Ipv6Addresses = [] }) => Ipv6Addresses.map(({ Ipv6Address }) => Ipv6Address)),
-  ];
+  const { Ipv6Addresses = [] } = firstInterface(instance) ?? {};
+  const ipv6 = Ipv6Addresses.find(({ IsPrimaryIpv6 }) => IsPrimaryIpv6 === true) ?? Ipv6Addresses[0];
   return [
-    ...typed('InternalIP', internal),
+    ...typed('InternalIP', [instance.PrivateIpAddress, instance.Ipv6Address ?? ipv6?.Ipv6Address]),
     ...typed('ExternalIP', [instance.PublicIpAddress]),
     ...typed('InternalDNS', [instance.PrivateDnsName]),
     ...typed('Hostname', [instance.PrivateDnsName]),

@@ -55,11 +55,18 @@ function refusal(reason: string, field: string, error: AWSRefusal): TerminalErro
   return new TerminalError(reason, `spec.aws.${field}: ${error.message}; ${way}`, { cause: error.cause });
 }
 
+/** Quotas of instances. Others, such as that of volumes or of tags, depend on what the machine asks for besides. */
+const INSTANCE_QUOTAS: ReadonlySet<string> = new Set([
+  'InstanceLimitExceeded',
+  'VcpuLimitExceeded',
+  'MaxSpotInstanceCountExceeded',
+]);
+
 /** There is none of it at present: another offer may do, or the same one later. */
 export function shortageOf(error: AWSRefusal): Shortage | undefined {
-  if (MEANINGS.some(({ codes }) => isRefused(error, ...codes))) return undefined;
-  const shortages: readonly Shortage[] = [Reason.CapacityUnavailable, Reason.QuotaExceeded];
-  return shortages.find((reason) => reason === error.reason);
+  if (error.code === 'InsufficientFreeAddressesInSubnet') return 'addresses';
+  if (INSTANCE_QUOTAS.has(error.code)) return 'quota';
+  return error.reason === Reason.CapacityUnavailable ? 'capacity' : undefined;
 }
 
 /** Said before EC2 looks at the token: it proves nothing of what was made with it. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is known of the instances of one account and region, from every answer that told of them.
 import type { Clock } from '../../../runtime/clock.ts';
-import { CLUSTER_TAG, MACHINE_UID_TAG, TOKEN_TAG } from '../tags.ts';
+import { CLUSTER_TAG, MACHINE_TAG, MACHINE_UID_TAG, TOKEN_TAG } from '../tags.ts';
 import { type InstanceRecord, isEnding, isInMotion, isLiving } from './record.ts';
 
 /** EC2 is eventually consistent: what was made may be invisible, and what has changed look as before, for so long at most. */
@@ -30,6 +30,8 @@ export interface InstanceStore {
   byToken(token: string): readonly InstanceRecord[];
   /** Every instance that was made for the TSMachine of this UID, in any cluster. */
   byUID(uid: string): readonly InstanceRecord[];
+  /** Every instance that was made for a TSMachine of this `<namespace>/<name>`, in any cluster. */
+  byMachine(name: string): readonly InstanceRecord[];
   /** Every instance that carries the tag of a cluster. */
   all(): readonly InstanceRecord[];
   /** Whether the record is as new as looking again would make it. */
@@ -65,6 +67,8 @@ class Store implements InstanceStore {
   readonly #entries = new Map<string, Entry>();
   readonly #tokens = createIndex(TOKEN_TAG);
   readonly #uids = createIndex(MACHINE_UID_TAG);
+  readonly #machines = createIndex(MACHINE_TAG);
+  readonly #indexes = [this.#tokens, this.#uids, this.#machines];
   /** Ids that were asked for and never seen: since when. */
   readonly #askedMs = new Map<string, number>();
   /** Ids that the last list did not show. */
@@ -86,6 +90,10 @@ class Store implements InstanceStore {
     return this.#recordsOf(this.#uids.ids(uid));
   }
 
+  byMachine(name: string): readonly InstanceRecord[] {
+    return this.#recordsOf(this.#machines.ids(name));
+  }
+
   all(): readonly InstanceRecord[] {
     return this.#recordsOf(this.#entries.keys()).filter(({ tags }) => tags[CLUSTER_TAG] !== undefined);
   }
@@ -103,7 +111,7 @@ class Store implements InstanceStore {
     const record = known === undefined ? told : newest(known.record, told);
     this.#forgetDoubt(told.id);
     this.#unindex(known?.record);
-    for (const index of [this.#tokens, this.#uids]) index.add(record);
+    for (const index of this.#indexes) index.add(record);
     this.#entries.set(told.id, { ...known, record, seenMs: this.#now() });
     if (JSON.stringify(known?.record) !== JSON.stringify(record)) this.#options.changed(record);
   }
@@ -163,7 +171,7 @@ class Store implements InstanceStore {
   }
 
   #unindex(record: InstanceRecord | undefined): void {
-    if (record !== undefined) for (const index of [this.#tokens, this.#uids]) index.remove(record);
+    if (record !== undefined) for (const index of this.#indexes) index.remove(record);
   }
 
   #forget(id: string): void {

@@ -50,8 +50,7 @@ async function create(ctx: Ctx, scope: Scope, network: NetworkFacts): Promise<Ba
     Scheme: SCHEMES[nlb.scheme ?? 'InternetFacing'],
     IpAddressType: 'ipv4',
     Subnets: await subnetsFor(ctx, scope, network, new Map()),
-    // Only a network load balancer that was made with groups can ever have some.
-    ...(groups.length > 0 && { SecurityGroups: groups }),
+    SecurityGroups: groups,
     Tags: differing(wantedTags(scope), {}),
   });
   const answer = await named(session.elb(ctx, command), `load balancer named ${name}`);

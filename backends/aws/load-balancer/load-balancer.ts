@@ -5,10 +5,12 @@ import { Reason } from '../../../api/conditions.ts';
 import type { Endpoint } from '../../../api/tscluster.ts';
 import { type Clock, hasPassed } from '../../../runtime/clock.ts';
 import type { Ctx } from '../../../runtime/context.ts';
+import { TransientError } from '../../../runtime/errors.ts';
 import type { ClusterFacts, ClusterLoadBalancer, Ensured } from '../../cluster-backend.ts';
-import type { NetworkReader } from '../network/facts.ts';
+import type { NetworkFacts, NetworkReader } from '../network/facts.ts';
 import type { AWSSession, AWSSessions } from '../session/session.ts';
 import { settleBalancer, subnetByZone } from './balancer.ts';
+import { createFreshNetwork, type FreshNetwork } from './fresh-network.ts';
 import { type Balancer, balancerByARN, look } from './look.ts';
 import { settleListener } from './listener.ts';
 import { removeParts } from './remove.ts';
@@ -30,6 +32,7 @@ const PROVISIONING_POLL_MS = 5_000;
 
 interface Deps extends LoadBalancerDeps {
   readonly targets: Targets;
+  readonly fresh: FreshNetwork;
   /** By infrastructureID. */
   readonly settled: Map<string, Settled>;
 }
@@ -50,7 +53,7 @@ type Answer = Ensured<{ readonly endpoint: Required<Endpoint>; readonly covers: 
  */
 export function createAWSLoadBalancer(given: LoadBalancerDeps): ClusterLoadBalancer & TargetRegistry {
   const targets = createTargets(given);
-  const deps: Deps = { ...given, targets, settled: new Map() };
+  const deps: Deps = { ...given, targets, fresh: createFreshNetwork(given.clock), settled: new Map() };
   return {
     ensureLoadBalancer: (ctx, cluster) => ensure(ctx, cluster, deps),
     removeLoadBalancer: (ctx, cluster) => remove(ctx, cluster, deps),
@@ -99,20 +102,35 @@ async function settledBefore(ctx: Ctx, scope: Scope, deps: Deps): Promise<Settle
 
 /** All that the parts are made of, but for the host of the endpoint, which comes from them. */
 function specOf({ session, cluster, aws, nlb, port }: Scope): string {
-  return JSON.stringify([session.account, cluster.clusterName, aws, nlb, port]);
+  const { namespace, name, clusterName } = cluster;
+  return JSON.stringify([session.account, namespace, name, clusterName, aws, nlb, port]);
 }
 
 /** In an order in which each part finds what it needs; a load balancer that is provisioning takes a listener. */
-async function settle(ctx: Ctx, scope: Scope, { network, targets }: Deps): Promise<Balancer> {
+async function settle(ctx: Ctx, scope: Scope, { network, targets, fresh }: Deps): Promise<Balancer> {
   const { session, cluster, aws } = scope;
   const { infrastructureID } = cluster;
   const facts = await network.networkFacts(ctx, session, { infrastructureID, spec: aws });
   const seen = await look(ctx, scope);
-  const balancer = await settleBalancer(ctx, scope, { seen, network: facts });
+  if (seen.balancer === undefined) requireGroups(scope, facts, network);
+  const balancer = await fresh.tolerate({ infrastructureID, spec: specOf(scope) }, () =>
+    settleBalancer(ctx, scope, { seen, network: facts }),
+  );
   const group = await settleGroup(ctx, scope, { seen, network: facts });
   targets.found(session, infrastructureID, group.TargetGroupArn);
   await settleListener(ctx, scope, { balancer, group, listeners: seen.listeners });
   return balancer;
+}
+
+/** AWS never gives groups to a load balancer that was made without. */
+function requireGroups(
+  { nlb, cluster }: Scope,
+  { securityGroups }: NetworkFacts,
+  network: NetworkReader,
+): void {
+  if (nlb.name !== undefined || securityGroups.loadBalancer.length > 0) return;
+  network.forget(cluster.infrastructureID);
+  throw new TransientError('The security group of the load balancer is not made, or not shown, yet');
 }
 
 function answerOf(scope: Scope, { balancer, atMs }: Settled, clock: Clock): Answer {

@@ -13,6 +13,7 @@ import {
   type TargetGroup,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { Ctx } from '../../../runtime/context.ts';
+import { requireOwn } from '../cluster-owner.ts';
 import type { AWSSession } from '../session/session.ts';
 import { CLUSTER_TAG } from '../tags.ts';
 import { invalid, refusedWith, type Scope } from './scope.ts';
@@ -31,7 +32,7 @@ export interface Seen {
   readonly listeners: readonly Listener[];
 }
 
-/** Looks at all parts: six calls. Throws TerminalError(LoadBalancerInvalid) where somebody else has our name. */
+/** Looks at all parts: six calls. Throws TerminalError(LoadBalancerInvalid | ClusterIDTaken) where somebody else has our name. */
 export async function look(ctx: Ctx, scope: Scope): Promise<Seen> {
   const { session, nlb, name } = scope;
   const [balancer, group] = await Promise.all([
@@ -65,7 +66,10 @@ function requireOurs(
   what: string,
   { arn, tags }: { arn: string | undefined; tags: ReadonlyMap<string, Pairs> },
 ): void {
-  if (arn === undefined || isOurs(tags.get(arn), cluster.infrastructureID)) return;
+  if (arn === undefined) return;
+  const found = tags.get(arn);
+  if (isOurs(found, cluster.infrastructureID))
+    return requireOwn(cluster, [{ what: `The ${what} ${name}`, tags: found ?? {} }]);
   throw invalid(
     `A ${what} named ${name} exists in ${session.region} without the tag ${CLUSTER_TAG}=${cluster.infrastructureID}, ` +
       'so it is not of this cluster: delete it, or give it the tag back if it was taken off',

@@ -9,6 +9,7 @@ import { Reason } from '../../../api/conditions.ts';
 import type { Ctx } from '../../../runtime/context.ts';
 import { TerminalError } from '../../../runtime/errors.ts';
 import type { Destroyed } from '../../backend.ts';
+import { requireOwn } from '../cluster-owner.ts';
 import { findBalancer, findGroup, type Group, isOurs, listenersOf, type Pairs, tagsBy } from './look.ts';
 import { refusedWith, type Scope } from './scope.ts';
 
@@ -27,6 +28,11 @@ export async function removeParts(ctx: Ctx, scope: Scope): Promise<Destroyed> {
   ]);
   const tags = await tagsBy(ctx, session, [balancer?.LoadBalancerArn, group?.TargetGroupArn]);
   const isOwn = (arn: string | undefined) => isOurs(tags.get(arn ?? ''), cluster.infrastructureID);
+  const own = [...tags].filter(([arn]) => isOwn(arn));
+  requireOwn(
+    cluster,
+    own.map(([arn, itsTags]) => ({ what: arn, tags: itsTags })),
+  );
   const left: string[] = [];
   if (balancer !== undefined && isOwn(balancer.LoadBalancerArn)) {
     await removeBalancer(ctx, scope, balancer.LoadBalancerArn);
@@ -75,6 +81,7 @@ async function removeListeners(
     );
     for (const [listener, itsTags] of tags) {
       if (!isOurs(itsTags, cluster.infrastructureID)) continue;
+      requireOwn(cluster, [{ what: listener, tags: itsTags }]);
       const command = new DeleteListenerCommand({ ListenerArn: listener });
       await tolerant(session.elb(ctx, command), 'ListenerNotFound');
       removed.push(`listener ${listener}`);

@@ -4,6 +4,7 @@ import type { AWSClusterSpec, NLBSpec } from '../../../api/aws/cluster.ts';
 import { Reason } from '../../../api/conditions.ts';
 import { TerminalError } from '../../../runtime/errors.ts';
 import type { ClusterFacts } from '../../cluster-backend.ts';
+import { ownerTag } from '../cluster-owner.ts';
 import { type AWSSession, isRefused } from '../session/session.ts';
 import { tagsOf } from '../tags.ts';
 
@@ -52,7 +53,8 @@ export function nameOf(infrastructureID: string): string {
 export function wantedTags({ cluster, aws }: Scope): Record<string, string> {
   const { infrastructureID, clusterName } = cluster;
   const name = `${clusterName}-api-server`;
-  return tagsOf({ infrastructureID, clusterName, role: 'load-balancer', name, user: [aws.tags] });
+  const own = ownerTag(cluster);
+  return tagsOf({ infrastructureID, clusterName, role: 'load-balancer', name, user: [aws.tags], own });
 }
 
 /** The spec, or what it names, does not fit; the message names the field and the way out. */

@@ -13,12 +13,17 @@ import { nameOf, refusedWith } from './scope.ts';
 /** `registered`: may get connections. */
 export type TargetState = 'registered' | 'draining';
 
-/** The targets of one target group. */
+/** The targets of one target group. Looks are made with the session of whoever asks: that of before may have lost its key. */
 export interface TargetsOfGroup {
   /** `undefined` where the cluster has none; looked up once, and again a minute after there was none. */
-  arn(ctx: Ctx): Promise<string | undefined>;
+  arn(ctx: Ctx, session: AWSSession): Promise<string | undefined>;
   /** Every target, as it was `maxAgeMs` ago at most; whoever asks while a look is under way gets what that one sees. */
-  targets(ctx: Ctx, arn: string, maxAgeMs: number): Promise<ReadonlyMap<string, TargetState>>;
+  targets(
+    ctx: Ctx,
+    session: AWSSession,
+    arn: string,
+    maxAgeMs: number,
+  ): Promise<ReadonlyMap<string, TargetState>>;
   /** When a target began to drain, in ms; 0 for one that is known to be drained; `undefined` for one that does neither. */
   drainingSince(instanceID: string): number | undefined;
   /** What we have changed ourselves: no look that began before can undo it. */
@@ -34,7 +39,6 @@ const FORGET_MS = 60 * 60_000;
 
 interface Known {
   readonly clock: Clock;
-  readonly session: AWSSession;
   readonly infrastructureID: string;
   group: { readonly arn: string | undefined; readonly atMs: number } | undefined;
   targets: Map<string, TargetState>;
@@ -48,9 +52,7 @@ interface Known {
 }
 
 /** Nothing is known at first. */
-export function groupTargets(
-  of: Readonly<{ clock: Clock; session: AWSSession; infrastructureID: string }>,
-): TargetsOfGroup {
+export function groupTargets(of: Readonly<{ clock: Clock; infrastructureID: string }>): TargetsOfGroup {
   const known: Known = {
     ...of,
     group: undefined,
@@ -62,11 +64,11 @@ export function groupTargets(
     looking: undefined,
   };
   return {
-    arn: (ctx) => arnOf(ctx, known),
-    async targets(ctx, arn, maxAgeMs) {
+    arn: (ctx, session) => arnOf(ctx, session, known),
+    async targets(ctx, session, arn, maxAgeMs) {
       const { targetsAtMs, clock } = known;
       if (targetsAtMs === undefined || hasPassed(clock, targetsAtMs, maxAgeMs)) {
-        known.looking ??= look(ctx, known, arn).finally(() => (known.looking = undefined));
+        known.looking ??= look(ctx, session, known, arn).finally(() => (known.looking = undefined));
         await known.looking;
       }
       return known.targets;
@@ -80,16 +82,18 @@ export function groupTargets(
   };
 }
 
-async function arnOf(ctx: Ctx, known: Known): Promise<string | undefined> {
+async function arnOf(ctx: Ctx, session: AWSSession, known: Known): Promise<string | undefined> {
   const { group, clock } = known;
   if (group?.arn !== undefined) return group.arn;
   if (group !== undefined && !hasPassed(clock, group.atMs, ABSENT_MS)) return undefined;
-  known.lookingForGroup ??= lookForGroup(ctx, known).finally(() => (known.lookingForGroup = undefined));
+  known.lookingForGroup ??= lookForGroup(ctx, session, known).finally(
+    () => (known.lookingForGroup = undefined),
+  );
   return known.lookingForGroup;
 }
 
-async function lookForGroup(ctx: Ctx, known: Known): Promise<string | undefined> {
-  const { session, infrastructureID, clock } = known;
+async function lookForGroup(ctx: Ctx, session: AWSSession, known: Known): Promise<string | undefined> {
+  const { infrastructureID, clock } = known;
   const found = await findGroup(ctx, session, nameOf(infrastructureID));
   const tags = await tagsBy(ctx, session, [found?.TargetGroupArn]);
   const isOwn = found !== undefined && isOurs(tags.get(found.TargetGroupArn), infrastructureID);
@@ -97,20 +101,25 @@ async function lookForGroup(ctx: Ctx, known: Known): Promise<string | undefined>
   return known.group.arn;
 }
 
-async function look(ctx: Ctx, known: Known, arn: string): Promise<void> {
+async function look(ctx: Ctx, session: AWSSession, known: Known, arn: string): Promise<void> {
   known.changed = new Map();
   const atMs = known.clock.now().getTime();
-  const descriptions = await describe(ctx, known, arn);
+  const descriptions = await describe(ctx, session, known, arn);
   known.targets = new Map(descriptions.map(stateOf));
   // The answer may be of a moment before.
   for (const [instanceID, state] of known.changed) put(known.targets, instanceID, state);
   known.targetsAtMs = atMs;
 }
 
-async function describe(ctx: Ctx, known: Known, arn: string): Promise<TargetHealthDescription[]> {
+async function describe(
+  ctx: Ctx,
+  session: AWSSession,
+  known: Known,
+  arn: string,
+): Promise<TargetHealthDescription[]> {
   try {
     const command = new DescribeTargetHealthCommand({ TargetGroupArn: arn });
-    return (await known.session.elb(ctx, command)).TargetHealthDescriptions ?? [];
+    return (await session.elb(ctx, command)).TargetHealthDescriptions ?? [];
   } catch (error) {
     if (!refusedWith(error, 'TargetGroupNotFound')) throw error;
     known.group = undefined;

@@ -35,6 +35,14 @@ const health = (...ids: string[]) => ({
   TargetHealthDescriptions: ids.map((Id) => ({ Target: { Id }, TargetHealth: { State: 'healthy' } })),
 });
 
+function refusal(action: string, reason: string, code: string): AWSRefusal {
+  return new AWSRefusal({ reason, action, code, message: 'no' });
+}
+
+const tagged = (infrastructureID: string) => ({
+  TagDescriptions: [{ ResourceArn: ARN, Tags: [{ Key: 'ts-provider/cluster', Value: infrastructureID }] }],
+});
+
 let clock: FakeClock;
 let targets: Targets;
 let asked: string[];
@@ -69,6 +77,53 @@ describe('targets', () => {
     expect(asked).toEqual(['DeregisterTargets']);
   });
 
+  it('the session of whoever asks is used: that of before may have lost its key', async () => {
+    const play: Play = async (action) => {
+      if (action === 'DescribeTargetGroups') return { TargetGroups: [{ TargetGroupArn: ARN }] };
+      return action === 'DescribeTargetHealth' ? health('i-1') : tagged('c1');
+    };
+    const ctx = contextOf(clock);
+    let isRotated = false;
+    const first = sessionThat(async (action) => {
+      if (isRotated) throw new Error('the key is gone');
+      return play(action);
+    }, []);
+    await targets.register(ctx, first, CLUSTER, 'i-1');
+    isRotated = true;
+    const second = sessionThat(play, asked);
+    await clock.advance(5 * 60_000);
+    expect(await targets.register(ctx, second, CLUSTER, 'i-1')).toEqual({ done: true });
+    targets.forget(second, 'c1');
+    expect(await targets.deregister(ctx, second, 'c1', 'i-2')).toEqual({ done: true });
+    expect(asked).toEqual([
+      'DescribeTargetHealth',
+      ...['DescribeTargetGroups', 'DescribeTags', 'DescribeTargetHealth'],
+    ]);
+  });
+
+  describe('a policy that does not allow it', () => {
+    const deniedFor = (denied: string) =>
+      sessionThat(async (action) => {
+        if (action === denied) throw refusal(action, 'CloudAccessDenied', 'AccessDenied');
+        return action === 'DescribeTargetHealth' ? health('i-1') : {};
+      }, asked);
+
+    it('to look for load balancers: the instance is no target of ours', async () => {
+      const session = deniedFor('DescribeTargetGroups');
+      expect(await targets.deregister(contextOf(clock), session, 'c1', 'i-1')).toEqual({ done: true });
+      await expect(targets.register(contextOf(clock), session, CLUSTER, 'i-1')).rejects.toThrow('no');
+    });
+
+    it.each(['DescribeTargetHealth', 'DeregisterTargets'])(
+      '%s: it stays, since it may be a target',
+      async (action) => {
+        const session = deniedFor(action);
+        targets.found(session, 'c1', ARN);
+        await expect(targets.deregister(contextOf(clock), session, 'c1', 'i-1')).rejects.toThrow('no');
+      },
+    );
+  });
+
   it('a failed look is forgotten, and the next one asks again', async () => {
     let isDown = true;
     const session = sessionThat(async (action) => {
@@ -85,14 +140,9 @@ describe('targets', () => {
   });
 
   it('a target group that is replaced is looked up again', async () => {
-    const refusal = new AWSRefusal({
-      reason: 'CloudRequestRefused',
-      action: 'RegisterTargets',
-      code: 'TargetGroupNotFoundException',
-      message: 'gone',
-    });
+    const gone = refusal('RegisterTargets', 'CloudRequestRefused', 'TargetGroupNotFoundException');
     const session = sessionThat(async (action) => {
-      if (action === 'RegisterTargets') throw refusal;
+      if (action === 'RegisterTargets') throw gone;
       return action === 'DescribeTargetHealth' ? health() : {};
     }, asked);
     targets.found(session, 'c1', ARN);

@@ -2,12 +2,13 @@
 // Control plane instances as targets of the load balancer: taken in once they run, taken out before they end (IM-11).
 import { DeregisterTargetsCommand, RegisterTargetsCommand } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { NLBSpec } from '../../../api/aws/cluster.ts';
+import { Reason } from '../../../api/conditions.ts';
 import type { TSClusterSpec } from '../../../api/tscluster.ts';
 import { type Clock, hasPassed } from '../../../runtime/clock.ts';
 import type { Ctx } from '../../../runtime/context.ts';
 import { errorMessage, TransientError } from '../../../runtime/errors.ts';
 import type { ClusterAWS } from '../network/facts.ts';
-import type { AWSSession } from '../session/session.ts';
+import { AWSRefusal, type AWSSession } from '../session/session.ts';
 import { refusedWith } from './scope.ts';
 import { DRAIN_SECONDS } from './target-group.ts';
 import { groupTargets, type TargetsOfGroup } from './targets-of-group.ts';
@@ -33,7 +34,7 @@ export interface TargetRegistry {
   /**
    * Takes an instance out before it is ended: `done` when it is no target, or drained: AWS gives it no new connections from the moment
    * when it is deregistered, and has cut the old ones {@link DRAIN_SECONDS} later. No call when that is known already. Load balancer or
-   * target group gone: done. When AWS does not answer it throws TransientError, and the instance has to live on: ended as a target it
+   * target group gone, or not ours to look for: done. When AWS does not answer it throws TransientError, and the instance has to live on: ended as a target it
    * would still be given connections.
    */
   deregister(
@@ -73,7 +74,7 @@ export function createTargets({ clock }: { readonly clock: Clock }): Targets {
   const groups = new Map<string, TargetsOfGroup>();
   const of = (session: AWSSession, infrastructureID: string) => {
     const key = `${session.account}/${session.region}/${infrastructureID}`;
-    const known = groups.get(key) ?? groupTargets({ clock, session, infrastructureID });
+    const known = groups.get(key) ?? groupTargets({ clock, infrastructureID });
     groups.set(key, known);
     return known;
   };
@@ -96,10 +97,10 @@ async function register(
   group: TargetsOfGroup,
   instanceID: string,
 ): Promise<Registration> {
-  const arn = await group.arn(ctx);
+  const arn = await group.arn(ctx, session);
   if (arn === undefined)
     return notYet('The target group of the load balancer is not there yet', GROUP_POLL_MS);
-  const targets = await group.targets(ctx, arn, REGISTERED_MS);
+  const targets = await group.targets(ctx, session, arn, REGISTERED_MS);
   if (targets.get(instanceID) === 'registered') return DONE;
   const command = new RegisterTargetsCommand({ TargetGroupArn: arn, Targets: [{ Id: instanceID }] });
   try {
@@ -125,11 +126,31 @@ async function deregister(ctx: Ctx, session: AWSSession, leaving: Leaving): Prom
   const since = group.drainingSince(instanceID);
   if (since !== undefined && hasPassed(clock, since, DRAIN_MS)) return DONE;
   try {
-    const arn = await group.arn(ctx);
+    const arn = await ownGroup(ctx, session, group);
     return arn === undefined ? DONE : await leave(ctx, session, { ...leaving, arn, since });
   } catch (error) {
     throw error instanceof TransientError ? notAnswered(instanceID, error) : error;
   }
+}
+
+/** Who may not look for load balancers has made none and registered nothing: the instance can end. */
+async function ownGroup(ctx: Ctx, session: AWSSession, group: TargetsOfGroup): Promise<string | undefined> {
+  try {
+    return await group.arn(ctx, session);
+  } catch (error) {
+    if (!isLookDenied(error)) throw error;
+    ctx.log.warn(
+      { message: errorMessage(error) },
+      'The load balancer could not be looked up; the instance ends as if it were no target of one',
+    );
+    return undefined;
+  }
+}
+
+/** Only the look itself: where AWS has shown a target group, no refusal is taken for an answer. */
+function isLookDenied(error: unknown): boolean {
+  if (!(error instanceof AWSRefusal) || error.reason !== Reason.CloudAccessDenied) return false;
+  return error.action === 'DescribeTargetGroups' || error.action === 'DescribeLoadBalancers';
 }
 
 function notAnswered(instanceID: string, cause: TransientError): TransientError {
@@ -144,7 +165,7 @@ async function leave(
   session: AWSSession,
   { group, instanceID, clock, arn, since }: Leaving & { arn: string; since: number | undefined },
 ): Promise<Registration> {
-  const targets = await group.targets(ctx, arn, since === undefined ? UNREGISTERED_MS : TICK_MS);
+  const targets = await group.targets(ctx, session, arn, since === undefined ? UNREGISTERED_MS : TICK_MS);
   const state = targets.get(instanceID);
   if (state === 'registered') return takeOut(ctx, session, { group, arn, instanceID });
   if (state === undefined) {

@@ -7,6 +7,7 @@ import type { Ctx } from '../../../runtime/context.ts';
 import { TerminalError } from '../../../runtime/errors.ts';
 import type { Destroyed } from '../../backend.ts';
 import type { ClusterFacts, ClusterNetwork, Ensured, FailureDomain } from '../../cluster-backend.ts';
+import { requireOwn } from '../cluster-owner.ts';
 import type { AWSSessions } from '../session/session.ts';
 import { existingNetwork } from './existing.ts';
 import type { NetworkReader } from './facts.ts';
@@ -14,7 +15,7 @@ import { createNetworkReader } from './known-facts.ts';
 import { ensureManaged, requireUnmanaged, usableSubnets } from './managed.ts';
 import { createNetworkMemory, type NetworkMemory } from './memory.ts';
 import { lookAtParts } from './observation.ts';
-import { isLiving, toNATGateway } from './parts.ts';
+import { isLiving, type Kind, KINDS, type Part, type PartsByKind, toNATGateway } from './parts.ts';
 import { removeParts } from './removal.ts';
 import { isRestricted } from './rules.ts';
 import type { Run } from './run.ts';
@@ -57,6 +58,7 @@ export function createAWSNetwork({
     const memory = memoryOf(memories, infrastructureID, { clock, windowMs });
     const session = await sessions.open(ctx, who);
     const seen = memory.complete(await lookAtParts(ctx, session, infrastructureID));
+    requireOwn(cluster, ownedParts(seen));
     return { ctx, session, cluster, aws, memory, seen, waits: new Set() };
   };
   return {
@@ -74,6 +76,12 @@ export function createAWSNetwork({
       return removeParts(run);
     },
   };
+}
+
+function ownedParts(seen: PartsByKind) {
+  return (Object.keys(seen) as Kind[]).flatMap((kind) =>
+    seen[kind].map(({ id, tags }: Part) => ({ what: `The ${KINDS[kind].noun} ${id}`, tags })),
+  );
 }
 
 function requireAWS({ namespace, name, spec }: ClusterFacts) {

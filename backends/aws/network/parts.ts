@@ -61,6 +61,8 @@ export interface NATGateway extends Part {
 export interface Address extends Part {
   readonly publicIP: string;
   readonly isAssociated: boolean;
+  /** Id of the instance or of the network interface that has it; '' where none does. */
+  readonly usedBy: string;
 }
 
 export interface SecurityGroup extends Part {
@@ -155,7 +157,8 @@ export function toNATGateway(gateway: EC2.NatGateway = {}): NATGateway {
 
 export function toAddress(address: EC2.Address = {}): Address {
   const { AllocationId: id = '', PublicIp: publicIP = '', AssociationId = '' } = address;
-  return { ...part(id, address.Tags), publicIP, isAssociated: AssociationId !== '' };
+  const usedBy = address.InstanceId || address.NetworkInterfaceId || '';
+  return { ...part(id, address.Tags), publicIP, isAssociated: AssociationId !== '', usedBy };
 }
 
 export function toSecurityGroup(group: EC2.SecurityGroup = {}): SecurityGroup {

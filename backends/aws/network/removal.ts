@@ -11,10 +11,12 @@ import {
 } from '@aws-sdk/client-ec2';
 import type { Destroyed } from '../../backend.ts';
 import { isRefused } from '../session/session.ts';
+import { CLUSTER_TAG } from '../tags.ts';
 import { deleteGateway, releaseAddress } from './nat.ts';
 import { obstacles } from './obstacles.ts';
 import { together } from './observation.ts';
 import {
+  type Address,
   type InternetGateway,
   type Kind,
   KINDS,
@@ -46,7 +48,8 @@ export async function removeParts(run: Run): Promise<Destroyed> {
   }
   const before = listed(run);
   const blocked = await removeInOrder(run);
-  if (blocked.length > 0) return waitForOthers(run, blocked);
+  const elsewhere = addressesElsewhere(run);
+  if (blocked.length > 0 || elsewhere.length > 0) return waitForOthers(run, { blocked, elsewhere });
   const waitsForNAT = seen.natGateways.length > 0;
   return { state: 'inProgress', message: `Deleting ${before}`, pollMs: waitsForNAT ? NAT_POLL_MS : SOON_MS };
 }
@@ -64,8 +67,7 @@ async function removeInOrder(run: Run): Promise<string[]> {
     ),
     removeGroups(run, removeAll),
   ]);
-  // A gateway holds its address until it is gone, and one that is held cannot be released.
-  const held = new Set(seen.natGateways.flatMap(({ allocationIDs }) => allocationIDs));
+  const held = heldByGateways(run);
   const free = seen.addresses.filter(({ id, isAssociated }) => !isAssociated && !held.has(id));
   await removeAll(free, (address) => releaseAddress(run, address));
   if (seen.natGateways.length > 0) return blocked;
@@ -74,6 +76,17 @@ async function removeInOrder(run: Run): Promise<string[]> {
   await removeAll(seen.subnets, ({ id }) => session.ec2(ctx, new DeleteSubnetCommand({ SubnetId: id })));
   await removeAll(seen.vpcs, ({ id }) => session.ec2(ctx, new DeleteVpcCommand({ VpcId: id })));
   return blocked;
+}
+
+/** A gateway holds its address until it is gone, and one that is held cannot be released. */
+function heldByGateways({ seen }: Run): ReadonlySet<string> {
+  return new Set(seen.natGateways.flatMap(({ allocationIDs }) => allocationIDs));
+}
+
+/** Addresses of ours that somebody has given to something else. */
+function addressesElsewhere(run: Run): Address[] {
+  const held = heldByGateways(run);
+  return run.seen.addresses.filter(({ id, isAssociated }) => isAssociated && !held.has(id));
 }
 
 type RemoveAll = <P extends Part>(
@@ -135,15 +148,27 @@ async function removeOne<P extends Part>(
   }
 }
 
-async function waitForOthers(run: Run, blocked: readonly string[]): Promise<Destroyed> {
+async function waitForOthers(
+  run: Run,
+  { blocked, elsewhere }: { readonly blocked: readonly string[]; readonly elsewhere: readonly Address[] },
+): Promise<Destroyed> {
+  const messages = elsewhere.map(
+    ({ id, publicIP, usedBy }) =>
+      `The Elastic IP address ${publicIP} (${id}) is used by ${usedBy === '' ? 'something else' : usedBy}: disassociate it, ` +
+      `or take the tag ${CLUSTER_TAG} off to keep it`,
+  );
+  if (blocked.length > 0) messages.push(await heldMessage(run, blocked));
+  return { state: 'inProgress', message: messages.join('; '), pollMs: BLOCKED_POLL_MS };
+}
+
+async function heldMessage(run: Run, blocked: readonly string[]): Promise<string> {
   const ids = [...new Set(blocked)].join(', ');
   const inTheWay = await obstacles(run);
-  const message =
-    inTheWay === ''
-      ? `AWS does not delete ${ids} yet: something still uses it`
-      : `AWS does not delete ${ids} while it is used by ${inTheWay}; what the cluster has not made itself at AWS ` +
-        'and takes along has to be deleted by whoever made it (load balancers of Services by deleting the Services)';
-  return { state: 'inProgress', message, pollMs: BLOCKED_POLL_MS };
+  if (inTheWay === '') return `AWS does not delete ${ids} yet: something still uses it`;
+  return (
+    `AWS does not delete ${ids} while it is used by ${inTheWay}; what the cluster has not made itself at AWS ` +
+    'and takes along has to be deleted by whoever made it (load balancers of Services by deleting the Services)'
+  );
 }
 
 /** For people: `2 subnets, 1 VPC`. */

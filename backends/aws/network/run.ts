@@ -5,6 +5,7 @@ import type { AWSClusterSpec } from '../../../api/aws/cluster.ts';
 import type { Ctx } from '../../../runtime/context.ts';
 import { TransientError } from '../../../runtime/errors.ts';
 import type { ClusterFacts } from '../../cluster-backend.ts';
+import { ownerTag } from '../cluster-owner.ts';
 import { AWSRefusal, type AWSSession } from '../session/session.ts';
 import { tagList, tagsOf } from '../tags.ts';
 import type { NetworkMemory } from './memory.ts';
@@ -136,7 +137,7 @@ export function slotTags({ cluster, aws }: Run, { role, zone, tags }: Slot<Kind>
     role,
     name: [cluster.clusterName, role, zone].filter((word) => word !== undefined).join('-'),
     user: [aws.tags],
-    own: { ...(zone !== undefined && { [ZONE_TAG]: zone }), ...tags },
+    own: { ...ownerTag(cluster), ...(zone !== undefined && { [ZONE_TAG]: zone }), ...tags },
   });
 }
 

@@ -12,6 +12,14 @@ import type { AWSMachinePoolSpec } from '../../../api/aws/machine-pool.ts';
 import type { PoolFacts } from '../../machine-pool-backend.ts';
 import type { CurrentTemplate } from './launch-templates.ts';
 
+/** Names of groups begin with it: the IAM policy binds what the manager may do to groups by it, since tags can be given to any group. */
+const PREFIX = 'ts-provider-';
+
+/** Name of the group of a pool, and of its launch template. */
+export function groupName({ infrastructureID }: Pick<PoolFacts, 'infrastructureID'>): string {
+  return `${PREFIX}${infrastructureID}`;
+}
+
 /** What a group is made from. */
 export interface WantedGroup {
   readonly pool: PoolFacts;
@@ -45,7 +53,7 @@ export function sizeOf({ pool, spec }: WantedGroup, group?: AutoScalingGroup): S
 /** The request that makes the group. */
 export function creation(wanted: WantedGroup): CreateAutoScalingGroupType {
   return {
-    AutoScalingGroupName: wanted.pool.infrastructureID,
+    AutoScalingGroupName: groupName(wanted.pool),
     ...templateOf(wanted),
     ...sizeOf(wanted),
     VPCZoneIdentifier: wanted.subnetIDs.join(','),
@@ -70,7 +78,7 @@ export function update(wanted: WantedGroup, group: AutoScalingGroup): UpdateAuto
   if (Object.keys(change).length === 0) return undefined;
   // A policy that is not repeated would be no policy any more for some who play AWS; AWS takes it again.
   const policy = wanted.spec.mixedInstances === undefined ? {} : templateOf(wanted);
-  return { AutoScalingGroupName: wanted.pool.infrastructureID, ...policy, ...change };
+  return { AutoScalingGroupName: groupName(wanted.pool), ...policy, ...change };
 }
 
 function templateOf(
@@ -136,7 +144,7 @@ function groupTags({ pool, tags }: WantedGroup): Tag[] {
   return Object.entries(tags)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([Key, Value]) => ({
-      ResourceId: pool.infrastructureID,
+      ResourceId: groupName(pool),
       ResourceType: 'auto-scaling-group',
       PropagateAtLaunch: false,
       ...{ Key, Value },

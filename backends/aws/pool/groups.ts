@@ -12,12 +12,13 @@ import {
 } from '@aws-sdk/client-auto-scaling';
 import { Reason } from '../../../api/conditions.ts';
 import type { Ctx } from '../../../runtime/context.ts';
-import { TerminalError } from '../../../runtime/errors.ts';
+import { TerminalError, TransientError } from '../../../runtime/errors.ts';
 import type { PoolFacts } from '../../machine-pool-backend.ts';
 import { type AWSSession, isRefused } from '../session/session.ts';
 import { POOL_TAG } from '../tags.ts';
 import {
   creation,
+  groupName,
   mayRebalance,
   protectionToSet,
   REBALANCE,
@@ -37,8 +38,8 @@ export async function findGroup(
   session: AWSSession,
   pool: PoolFacts,
 ): Promise<AutoScalingGroup | undefined> {
-  const { infrastructureID } = pool;
-  const query = { AutoScalingGroupNames: [infrastructureID] };
+  const name = groupName(pool);
+  const query = { AutoScalingGroupNames: [name] };
   const answer = await session.autoScaling(ctx, new DescribeAutoScalingGroupsCommand(query));
   const [group] = answer.AutoScalingGroups ?? [];
   if (group === undefined) return undefined;
@@ -46,18 +47,18 @@ export async function findGroup(
   if (owner === poolTag(pool)) return group;
   throw new TerminalError(
     Reason.DuplicateInstances,
-    `Auto Scaling group ${infrastructureID} belongs to TSMachinePool ${owner}: this one is a copy of it; ` +
+    `Auto Scaling group ${name} belongs to TSMachinePool ${owner}: this one is a copy of it; ` +
       'make it anew without spec.infrastructureID, spec.choice and finalizers',
   );
 }
 
 /** A group of the same name is there already when our last look was behind: nothing was made then, and the next look shows it. */
 export async function createGroup(ctx: Ctx, session: AWSSession, wanted: WantedGroup): Promise<void> {
-  ctx.log.info({ group: wanted.pool.infrastructureID }, 'Creating Auto Scaling group');
+  ctx.log.info({ group: groupName(wanted.pool) }, 'Creating Auto Scaling group');
   try {
     await session.autoScaling(ctx, new CreateAutoScalingGroupCommand(creation(wanted)));
   } catch (error) {
-    if (!isRefused(error, 'AlreadyExists', 'AlreadyExistsFault')) throw error;
+    if (!isRefused(error, 'AlreadyExists', 'AlreadyExistsFault')) throw mayHeal(error, wanted);
   }
 }
 
@@ -68,7 +69,7 @@ export async function changeGroup(
   wanted: WantedGroup,
   group: AutoScalingGroup,
 ): Promise<boolean> {
-  const name = wanted.pool.infrastructureID;
+  const name = groupName(wanted.pool);
   // First, so that a group that becomes smaller has nothing to choose from.
   await setProtection(ctx, session, group, !wanted.pool.isSizedElsewhere);
   if (mayRebalance(wanted, group)) {
@@ -79,11 +80,21 @@ export async function changeGroup(
   if (change !== undefined) {
     const { MinSize, MaxSize, DesiredCapacity } = change;
     ctx.log.info({ group: name, MinSize, MaxSize, DesiredCapacity }, 'Changing Auto Scaling group');
-    await session.autoScaling(ctx, new UpdateAutoScalingGroupCommand(change));
+    try {
+      await session.autoScaling(ctx, new UpdateAutoScalingGroupCommand(change));
+    } catch (error) {
+      throw mayHeal(error, wanted);
+    }
   }
   const Tags = tagsToSet(wanted, group);
   if (Tags.length > 0) await session.autoScaling(ctx, new CreateOrUpdateTagsCommand({ Tags }));
   return change !== undefined;
+}
+
+/** Auto Scaling may not know yet what EC2 has made a moment ago. */
+function mayHeal(error: unknown, { template }: WantedGroup): unknown {
+  if (!template.isFresh || !isRefused(error, 'ValidationError')) return error;
+  return new TransientError(error.message, { cause: error });
 }
 
 /** Most ids that one call takes (Auto Scaling API reference, SetInstanceProtection). */
@@ -103,7 +114,12 @@ export async function setProtection(
       InstanceIds: ids.slice(start, start + PROTECTED_AT_ONCE),
       ProtectedFromScaleIn: isProtected,
     });
-    await session.autoScaling(ctx, command);
+    try {
+      await session.autoScaling(ctx, command);
+    } catch (error) {
+      // An instance has come or gone since the look that named it: the next one knows.
+      throw isRefused(error, 'ValidationError') ? new TransientError(error.message, { cause: error }) : error;
+    }
   }
 }
 

@@ -11,9 +11,11 @@ import { materialOf, userDataOf } from './bootstrap.ts';
 /** What was looked up for a pool. */
 export interface PoolPlace {
   readonly image: LaunchImage;
+  /** See {@link askedImage}. */
+  readonly askedImage: string;
   /** Sorted. */
   readonly subnetIDs: readonly string[];
-  /** Of the role first, then the pool's own. */
+  /** Of the role and the pool's own, in any order. */
   readonly securityGroupIDs: readonly string[];
 }
 
@@ -24,6 +26,9 @@ export interface TemplateContent {
   readonly material: string;
   /** Of everything. */
   readonly request: string;
+  /** Id of the image, and a hash of how it was asked for. */
+  readonly image: string;
+  readonly asked: string;
 }
 
 /** What new instances of a pool are made from. Throws TerminalError(UserDataTooLarge). */
@@ -42,7 +47,9 @@ export function templateContent(
   return {
     data,
     material: hashOf([settings, format, materialOf(made.bootstrap)]),
-    request: hashOf(data),
+    request: hashOf([data, place.askedImage]),
+    image: place.image.id,
+    asked: place.askedImage,
   };
 }
 
@@ -57,7 +64,8 @@ function launchSettings(spec: AWSMachinePoolSpec, place: PoolPlace): RequestLaun
 
 /** A public address can only be asked for with an interface, and then the groups are the interface's. */
 function interfaces({ publicIP }: AWSMachinePoolSpec, place: PoolPlace): RequestLaunchTemplateData {
-  const groups = [...place.securityGroupIDs];
+  // AWS lists them in any order: another order is no reason to replace machines.
+  const groups = place.securityGroupIDs.toSorted();
   if (publicIP === undefined) return { SecurityGroupIds: groups };
   const one = {
     DeviceIndex: 0,
@@ -83,6 +91,14 @@ function market({ spot, mixedInstances }: AWSMachinePoolSpec): RequestLaunchTemp
 function tagSpecifications(tags: Readonly<Record<string, string>>): LaunchTemplateTagSpecificationRequest[] {
   const types = ['instance', 'volume', 'network-interface'] as const;
   return types.map((ResourceType) => ({ ResourceType, Tags: tagList(tags) }));
+}
+
+/** Enough to tell questions of one pool apart, and little of the 255 characters of a description. */
+const ASKED_CHARACTERS = 16;
+
+/** How an image is asked for: what it was found for once stays while this does, so that a newer image rolls no pool by itself. */
+export function askedImage(image: AWSMachinePoolSpec['image'], version: string | undefined): string {
+  return hashOf([image, version ?? '']).slice(0, ASKED_CHARACTERS);
 }
 
 /** SHA-256, hex, of JSON with sorted keys. */

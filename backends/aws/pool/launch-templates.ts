@@ -21,16 +21,21 @@ import { hashOf, type TemplateContent } from './launch-data.ts';
 
 /** Whose template it is. */
 export interface TemplateOwner {
-  /** Of the template: the infrastructureID of the pool. */
+  /** Of the template: as the group's. */
   readonly name: string;
   /** `<namespace>/<name>` of the TSMachinePool. */
   readonly pool: string;
 }
 
-/** A template that is there, and the version that a group has to use. */
-export interface CurrentTemplate {
+interface Version {
   readonly id: string;
   readonly version: string;
+}
+
+/** A template that is there, and the version that a group has to use. */
+export interface CurrentTemplate extends Version {
+  /** Made a moment ago: others at AWS may not know it yet. */
+  readonly isFresh: boolean;
 }
 
 /** Launch templates of all pools. What is known of one is kept, since nobody else writes it, and read again every ten minutes. */
@@ -44,6 +49,8 @@ export interface LaunchTemplates {
       readonly content: TemplateContent;
     },
   ): Promise<CurrentTemplate>;
+  /** Id of the image of the present version, where that was found for the same question ({@link TemplateContent.asked}). */
+  image(ctx: Ctx, session: AWSSession, owner: TemplateOwner, asked: string): Promise<string | undefined>;
   /** What versions were made from, by number. A version that is not among them is not known any more. */
   materials(
     ctx: Ctx,
@@ -57,12 +64,15 @@ export interface LaunchTemplates {
   remove(ctx: Ctx, session: AWSSession, owner: TemplateOwner): Promise<void>;
 }
 
+/** What the description of a version says. */
+type Made = Pick<TemplateContent, 'material' | 'request' | 'asked' | 'image'>;
+
 interface Known {
   readonly id: string;
   readonly readMs: number;
   default: string;
   /** By number. */
-  readonly versions: Map<string, { readonly material: string; readonly request: string }>;
+  readonly versions: Map<string, Made>;
   /** Asked for and not there. */
   readonly missing: Set<string>;
 }
@@ -75,6 +85,7 @@ const DELETED_AT_ONCE = 200;
 /** Nothing is known at first. */
 export function createLaunchTemplates({ clock }: { readonly clock: Clock }): LaunchTemplates {
   const memory = new Map<string, Known>();
+  const isFresh = createFreshness(clock);
   const keyOf = (session: AWSSession, name: string) => `${session.account} ${session.region} ${name}`;
 
   const look = async (ctx: Ctx, session: AWSSession, owner: TemplateOwner) => {
@@ -90,14 +101,23 @@ export function createLaunchTemplates({ clock }: { readonly clock: Clock }): Lau
   return {
     async ensure(ctx, session, wanted) {
       const known = await look(ctx, session, wanted);
-      if (known === undefined) return createTemplate(ctx, session, wanted);
+      const key = keyOf(session, wanted.name);
       try {
-        return await ensureVersion(ctx, session, known, wanted);
+        const current =
+          known === undefined
+            ? await createTemplate(ctx, session, wanted)
+            : await ensureVersion(ctx, session, known, wanted);
+        return { ...current, isFresh: isFresh(key, current) };
       } catch (error) {
         // Nothing is known of what was done.
-        memory.delete(keyOf(session, wanted.name));
+        memory.delete(key);
         throw error;
       }
+    },
+    async image(ctx, session, owner, asked) {
+      const known = await look(ctx, session, owner);
+      const present = known?.versions.get(known.default);
+      return present?.asked === asked && present.image !== '' ? present.image : undefined;
     },
     async materials(ctx, session, owner, versions) {
       const known = await look(ctx, session, owner);
@@ -123,6 +143,19 @@ export function createLaunchTemplates({ clock }: { readonly clock: Clock }): Lau
         if (!isRefused(error, ...NOT_FOUND)) throw error;
       }
     },
+  };
+}
+
+const FRESH_MS = 60_000;
+
+/** Whether a version was first heard of a moment ago: one that a process before this one made counts as well. */
+function createFreshness(clock: Clock): (key: string, current: Version) => boolean {
+  const first = new Map<string, Version & { readonly atMs: number }>();
+  return (key, { id, version }) => {
+    const known = first.get(key);
+    if (known?.id === id && known.version === version) return !hasPassed(clock, known.atMs, FRESH_MS);
+    first.set(key, { id, version, atMs: clock.now().getTime() });
+    return true;
   };
 }
 
@@ -159,7 +192,7 @@ async function readTemplate(
 ): Promise<Known | undefined> {
   const template = await findTemplate(ctx, session, owner);
   if (template === undefined) return undefined;
-  const versions = new Map<string, { material: string; request: string }>();
+  const versions = new Map<string, Made>();
   let NextToken: string | undefined;
   do {
     const page = await session.ec2(
@@ -187,7 +220,7 @@ async function createTemplate(
   ctx: Ctx,
   session: AWSSession,
   { name, tags, content }: Parameters<LaunchTemplates['ensure']>[2],
-): Promise<CurrentTemplate> {
+): Promise<Version> {
   ctx.log.info({ launchTemplate: name }, 'Creating launch template');
   try {
     const answer = await session.ec2(
@@ -213,7 +246,7 @@ async function ensureVersion(
   session: AWSSession,
   known: Known,
   { name, content }: Parameters<LaunchTemplates['ensure']>[2],
-): Promise<CurrentTemplate> {
+): Promise<Version> {
   const same = [...known.versions].filter(([, { request }]) => request === content.request);
   const version = newest(same.map(([number]) => number)) ?? (await addVersion());
   // Versions cannot be deleted while they are the default one.
@@ -237,7 +270,7 @@ async function ensureVersion(
       }),
     );
     const number = String(answer.LaunchTemplateVersion?.VersionNumber);
-    known.versions.set(number, { material: content.material, request: content.request });
+    known.versions.set(number, content);
     return number;
   }
 }
@@ -265,11 +298,14 @@ function newest(numbers: readonly string[]): string | undefined {
 }
 
 /** The description of a version: at most 255 characters. */
-function described({ material, request }: TemplateContent): string {
-  return `material=${material} request=${request}`;
+function described({ material, request, asked, image }: TemplateContent): string {
+  return `material=${material} request=${request} asked=${asked} image=${image}`;
 }
 
-function madeFrom({ VersionDescription = '' }: LaunchTemplateVersion): { material: string; request: string } {
-  const [, material = '', request = ''] = /^material=(\w+) request=(\w+)$/.exec(VersionDescription) ?? [];
-  return { material, request };
+function madeFrom({ VersionDescription = '' }: LaunchTemplateVersion): Made {
+  const words = VersionDescription.split(' ').map((word): [string, string] => {
+    const [key = '', value = ''] = word.split('=');
+    return [key, value];
+  });
+  return { ...{ material: '', request: '', asked: '', image: '' }, ...Object.fromEntries(words) };
 }

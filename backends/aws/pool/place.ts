@@ -6,11 +6,11 @@ import type { Ctx } from '../../../runtime/context.ts';
 import { TerminalError } from '../../../runtime/errors.ts';
 import type { PoolFacts } from '../../machine-pool-backend.ts';
 import type { ExistingResources } from '../instance/existing.ts';
-import type { Images } from '../instance/image.ts';
+import type { Images, ResolvedImage } from '../instance/image.ts';
 import { architecturesOf, type InstanceTypes } from '../instance/instance-type.ts';
 import type { ClusterAWS, NetworkFacts, NetworkReader, Subnet } from '../network/facts.ts';
 import type { AWSSession } from '../session/session.ts';
-import type { PoolPlace } from './launch-data.ts';
+import { askedImage, type PoolPlace } from './launch-data.ts';
 
 /** Who is asked. */
 export interface PlaceSources {
@@ -25,6 +25,8 @@ export interface PlacedPool {
   readonly pool: PoolFacts;
   readonly spec: AWSMachinePoolSpec;
   readonly cluster: ClusterAWS;
+  /** Id of the image that was found for a question ({@link askedImage}) and is in use. */
+  readonly presentImage: (asked: string) => Promise<string | undefined>;
 }
 
 /** Throws TerminalError(ImageNotFound | ImageAmbiguous | InvalidMachine | SubnetInvalid | SecurityGroupInvalid), which names the field. */
@@ -32,27 +34,49 @@ export async function findPlace(
   ctx: Ctx,
   session: AWSSession,
   sources: PlaceSources,
-  { pool, spec, cluster }: PlacedPool,
+  placed: PlacedPool,
 ): Promise<PoolPlace> {
+  const { pool, spec, cluster } = placed;
   const facts = await sources.network.networkFacts(ctx, session, cluster);
   const type = { name: spec.instanceType, field: 'spec.aws.instanceType' };
   const architectures = architecturesOf(await sources.instanceTypes.describe(ctx, session, type));
-  const image = await sources.images.resolve(ctx, session, spec.image, {
-    version: pool.version,
-    architectures,
-  });
+  const asked = askedImage(spec.image, pool.version);
+  const image = await findImage(ctx, session, sources, { ...placed, asked, architectures });
   const named = await namedSubnets(ctx, session, { existing: sources.existing, facts, spec });
   const securityGroupIDs = [...facts.securityGroups.nodes];
   for (const [index, reference] of (spec.securityGroups ?? []).entries()) {
-    const asked = { reference, field: `spec.aws.securityGroups[${index}]` };
-    securityGroupIDs.push(...(await sources.existing.securityGroups(ctx, session, facts, asked)));
+    const named = { reference, field: `spec.aws.securityGroups[${index}]` };
+    securityGroupIDs.push(...(await sources.existing.securityGroups(ctx, session, facts, named)));
   }
   return {
     image,
+    askedImage: asked,
     subnetIDs: chosenSubnets({ facts, named, spec, failureDomains: pool.failureDomains }),
     securityGroupIDs: [...new Set(securityGroupIDs)],
   };
 }
+
+/** The one in use, while the question is the same and it is still there; else the answer of today. */
+async function findImage(
+  ctx: Ctx,
+  session: AWSSession,
+  { images }: PlaceSources,
+  of: PlacedPool & { readonly asked: string; readonly architectures: readonly string[] },
+): Promise<ResolvedImage> {
+  const use = { version: of.pool.version, architectures: of.architectures };
+  const present = of.spec.image.id === undefined ? await of.presentImage(of.asked) : undefined;
+  if (present === undefined) return images.resolve(ctx, session, of.spec.image, use);
+  try {
+    return await images.resolve(ctx, session, { id: present }, use);
+  } catch (error) {
+    // Deregistered, or the instance type wants another architecture now.
+    if (!(error instanceof TerminalError) || !REPLACED.includes(error.reason)) throw error;
+    ctx.log.info({ image: present, reason: error.message }, 'The image of the pool is looked up anew');
+    return images.resolve(ctx, session, of.spec.image, use);
+  }
+}
+
+const REPLACED: readonly string[] = [Reason.ImageNotFound, Reason.InvalidMachine];
 
 type PlaceOfSubnet = Pick<Subnet, 'id' | 'availabilityZone'>;
 

@@ -11,7 +11,8 @@ import type { EnsuredPool, MachinePoolBackend, PoolFacts, PoolGroup } from '../.
 import type { AWSSession, AWSSessions } from '../session/session.ts';
 import { tagsOf, POOL_TAG } from '../tags.ts';
 import { launchFailure } from './activities.ts';
-import { stateOf } from './group.ts';
+import { groupName, stateOf } from './group.ts';
+import { createGroupMemory } from './group-memory.ts';
 import { changeGroup, createGroup, emptyGroup, findGroup, poolTag, setProtection } from './groups.ts';
 import { templateContent } from './launch-data.ts';
 import { createLaunchTemplates, type LaunchTemplates, type TemplateOwner } from './launch-templates.ts';
@@ -40,12 +41,14 @@ const LAUNCH_MS = 30_000;
 export function createAWSPoolBackend(deps: AWSPoolDeps): MachinePoolBackend {
   const templates = createLaunchTemplates(deps);
   const shortages = createShortages(deps.clock);
+  const memory = createGroupMemory(deps.clock);
   return {
     place: async (cluster) => placeOf(cluster),
     async observe(ctx, pool) {
       const session = await open(ctx, deps.sessions, pool);
       const group = await findGroup(ctx, session, pool);
       if (group === undefined) return { state: 'absent' };
+      memory.mayBe(groupName(pool));
       const versions = [...new Set((group.Instances ?? []).map(versionOf))];
       const materials =
         versions.length === 0
@@ -61,6 +64,7 @@ export function createAWSPoolBackend(deps: AWSPoolDeps): MachinePoolBackend {
     },
     async ensure(ctx, pool, seen, data) {
       const session = await open(ctx, deps.sessions, pool);
+      memory.mayBe(groupName(pool));
       const wanted = await wantedGroup(ctx, session, { deps, templates, pool, data });
       if (seen.state === 'absent') {
         await createGroup(ctx, session, wanted);
@@ -84,7 +88,7 @@ export function createAWSPoolBackend(deps: AWSPoolDeps): MachinePoolBackend {
     },
     async remove(ctx, pool): Promise<Destroyed> {
       const session = await open(ctx, deps.sessions, pool);
-      return removePool(ctx, session, { pool, templates, owner: ownerOf(pool) });
+      return removePool(ctx, session, { pool, templates, owner: ownerOf(pool), memory });
     },
     async size(ctx, { namespace, spec, cluster }) {
       if (spec.aws === undefined) return undefined;
@@ -119,7 +123,7 @@ function open(ctx: Ctx, sessions: AWSSessions, { namespace, choice }: PoolFacts)
 }
 
 function ownerOf(pool: PoolFacts): TemplateOwner {
-  return { name: pool.infrastructureID, pool: poolTag(pool) };
+  return { name: groupName(pool), pool: poolTag(pool) };
 }
 
 function nativeOf({ native }: PoolGroup): AutoScalingGroup {
@@ -138,7 +142,8 @@ async function wantedGroup(ctx: Ctx, session: AWSSession, { deps, templates, poo
   const spec = pool.spec.aws!;
   const { cluster: infrastructureID = '' } = pool.choice;
   const cluster = { infrastructureID, spec: clusterSpec };
-  const place = await findPlace(ctx, session, deps, { pool, spec, cluster });
+  const presentImage = (asked: string) => templates.image(ctx, session, ownerOf(pool), asked);
+  const place = await findPlace(ctx, session, deps, { pool, spec, cluster, presentImage });
   const tags = tagsOf({
     infrastructureID,
     clusterName: pool.clusterName,

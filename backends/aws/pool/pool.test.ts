@@ -7,11 +7,20 @@ import { describe, expect, it } from 'vitest';
 import type { AWSMachinePoolSpec } from '../../../api/aws/machine-pool.ts';
 import type { BootstrapData } from '../../backend.ts';
 import { poolMachineName, type PoolFacts } from '../../machine-pool-backend.ts';
+import { Reason } from '../../../api/conditions.ts';
+import { TerminalError, TransientError } from '../../../runtime/errors.ts';
+import { FakeClock } from '../../../runtime/fake-clock.ts';
+import type { Ctx } from '../../../runtime/context.ts';
+import { createLogger } from '../../../runtime/logger.ts';
+import { GRANTS } from '../actions.ts';
+import { AWSRefusal, type AWSSession } from '../session/session.ts';
+import { createGroupMemory } from './group-memory.ts';
+import { createGroup, setProtection } from './groups.ts';
 import { failureOf } from './activities.ts';
 import { materialOf, userDataOf } from './bootstrap.ts';
-import { sizeOf, stateOf, update, type WantedGroup } from './group.ts';
+import { creation, sizeOf, stateOf, update, type WantedGroup } from './group.ts';
 import { templateContent } from './launch-data.ts';
-import { chosenSubnets } from './place.ts';
+import { chosenSubnets, findPlace, type PlaceSources } from './place.ts';
 
 const cloudConfig = (text: string): BootstrapData => ({ format: 'cloud-config', value: Buffer.from(text) });
 const TOKENS = ['abcdef.0123456789abcdef', 'fedcba.fedcba9876543210'] as const;
@@ -92,6 +101,7 @@ const SPEC: AWSMachinePoolSpec = { instanceType: 'm5.large', image: { id: 'ami-1
 describe('a launch template', () => {
   const place = {
     image: { id: 'ami-1', rootDevice: '/dev/sda1', rootSizeGiB: '8' },
+    askedImage: '0123456789abcdef',
     subnetIDs: ['subnet-1'],
     securityGroupIDs: ['sg-1', 'sg-2'],
   };
@@ -118,6 +128,16 @@ describe('a launch template', () => {
     expect(content({ spot, mixedInstances }).data.InstanceMarketOptions).toBeUndefined();
   });
 
+  it('does not ask for other machines because groups are listed in another order', () => {
+    const securityGroupIDs = place.securityGroupIDs.toReversed();
+    const again = templateContent(
+      SPEC,
+      { ...place, securityGroupIDs },
+      { tags: {}, bootstrap: cloudConfig('x') },
+    );
+    expect(again).toMatchObject({ material: content({}).material, request: content({}).request });
+  });
+
   it('says the same in another order', () => {
     const again = content({}, { b: '2', a: '1' });
     expect(content({}, { a: '1', b: '2' })).toMatchObject({
@@ -131,7 +151,7 @@ describe('the size of a group', () => {
   const facts = { infrastructureID: 'g', replicas: 3, isSizedElsewhere: false } as PoolFacts;
   const wanted = (change: Partial<PoolFacts> = {}, spec = SPEC): WantedGroup => ({
     ...{ pool: { ...facts, ...change }, spec, subnetIDs: ['subnet-1', 'subnet-2'], tags: {} },
-    template: { id: 'lt-1', version: '2' },
+    template: { id: 'lt-1', version: '2', isFresh: false },
   });
   const group: AutoScalingGroup = {
     ...{ AutoScalingGroupName: 'g', MinSize: 0, MaxSize: 3, DesiredCapacity: 3, DefaultCooldown: 0 },
@@ -139,6 +159,16 @@ describe('the size of a group', () => {
     LaunchTemplate: { LaunchTemplateId: 'lt-1', Version: '2' },
     ...{ VPCZoneIdentifier: 'subnet-2,subnet-1', NewInstancesProtectedFromScaleIn: true },
   };
+
+  it('has a name that the IAM policy allows, which no other group has', () => {
+    const [pattern = ''] = GRANTS.find(({ actions }) =>
+      actions.includes('autoscaling:DeleteAutoScalingGroup'),
+    )!.resources!.map((arn) => arn.split('/').at(-1) ?? '');
+    expect(pattern).toBe('ts-provider-*');
+    const { AutoScalingGroupName, Tags } = creation(wanted());
+    expect(AutoScalingGroupName).toBe(pattern.replace('*', 'g'));
+    expect(Tags?.every(({ ResourceId }) => ResourceId === AutoScalingGroupName)).toBe(true);
+  });
 
   it('nothing differs: no request', () => {
     expect(update(wanted(), group)).toBeUndefined();
@@ -148,13 +178,13 @@ describe('the size of a group', () => {
     ['replicas', wanted({ replicas: 4 }), { MaxSize: 4, DesiredCapacity: 4 }],
     [
       'template',
-      { ...wanted(), template: { id: 'lt-1', version: '3' } },
+      { ...wanted(), template: { id: 'lt-1', version: '3', isFresh: true } },
       { LaunchTemplate: { LaunchTemplateId: 'lt-1', Version: '3' } },
     ],
     ['subnets', { ...wanted(), subnetIDs: ['subnet-1'] }, { VPCZoneIdentifier: 'subnet-1' }],
     ['who sizes it', wanted({ isSizedElsewhere: true }), { NewInstancesProtectedFromScaleIn: false }],
   ])('another %s: only that is said', (_what, other, change) => {
-    expect(update(other, group)).toEqual({ AutoScalingGroupName: 'g', ...change });
+    expect(update(other, group)).toEqual({ AutoScalingGroupName: 'ts-provider-g', ...change });
   });
 
   it.each([
@@ -208,6 +238,88 @@ describe('a launch that failed', () => {
     const ended = { ...launch('Failed'), Description: 'Terminating EC2 instance: i-1' };
     expect(failureOf([ended, launch('Failed', 'no capacity')])?.reason).toBe('CapacityUnavailable');
     expect(failureOf([])).toBeUndefined();
+  });
+});
+
+const ctx: Ctx = {
+  signal: new AbortController().signal,
+  log: createLogger({ level: 'silent' }),
+  clock: new FakeClock(),
+};
+
+describe('the image of a pool', () => {
+  /** `ami-new` is what a look-up finds today. */
+  const find = (present: string | undefined, gone: readonly string[] = []) => {
+    const sources = {
+      network: { networkFacts: async () => ({ subnets: [SUBNET], securityGroups: { nodes: [] } }) },
+      instanceTypes: { describe: async () => ({}) },
+      images: {
+        resolve: async (_ctx: unknown, _session: unknown, { id = 'ami-new' }: { id?: string }) => {
+          if (gone.includes(id)) throw new TerminalError(Reason.ImageNotFound, 'no such AMI');
+          return { id };
+        },
+      },
+    } as unknown as PlaceSources;
+    const lookup = { owner: '1', name: 'nodes-*', mostRecent: true };
+    const spec = { instanceType: 'm5.large', image: { lookup } };
+    const pool = { version: 'v1.36.3', failureDomains: [] } as unknown as PoolFacts;
+    const presentImage = async () => present;
+    const cluster = { infrastructureID: 'c', spec: {} } as never;
+    return findPlace(ctx, {} as AWSSession, sources, { pool, spec, cluster, presentImage });
+  };
+  const SUBNET = { id: 'a', availabilityZone: 'z1', isPublic: false, vpcID: 'vpc-1' };
+
+  it('stays though there is a newer one', async () => {
+    expect((await find('ami-old')).image.id).toBe('ami-old');
+  });
+
+  it('is looked up where none is in use, and where that is gone', async () => {
+    expect((await find(undefined)).image.id).toBe('ami-new');
+    expect((await find('ami-old', ['ami-old'])).image.id).toBe('ami-new');
+  });
+});
+
+describe('what AWS may not know yet', () => {
+  const refusing = (code: string) => {
+    const error = new AWSRefusal({
+      reason: 'CloudRequestRefused',
+      action: 'a',
+      code,
+      message: 'no such thing',
+    });
+    return { autoScaling: () => Promise.reject(error) } as unknown as AWSSession;
+  };
+  const wanted = (isFresh: boolean): WantedGroup => ({
+    ...{ pool: { infrastructureID: 'g', replicas: 1 } as PoolFacts, spec: SPEC, subnetIDs: [], tags: {} },
+    template: { id: 'lt-1', version: '1', isFresh },
+  });
+
+  it('is asked again soon while it was made a moment ago, else it is for a person', async () => {
+    await expect(createGroup(ctx, refusing('ValidationError'), wanted(true))).rejects.toThrow(TransientError);
+    await expect(createGroup(ctx, refusing('ValidationError'), wanted(false))).rejects.toThrow(AWSRefusal);
+    await expect(createGroup(ctx, refusing('LimitExceeded'), wanted(true))).rejects.toThrow(AWSRefusal);
+  });
+
+  it('an instance that left while it was to be protected stops nothing for long', async () => {
+    const Instances = [{ InstanceId: 'i-1', LifecycleState: 'InService', ProtectedFromScaleIn: false }];
+    const group = { AutoScalingGroupName: 'g', Instances } as unknown as AutoScalingGroup;
+    await expect(setProtection(ctx, refusing('ValidationError'), group, true)).rejects.toThrow(
+      TransientError,
+    );
+  });
+
+  it('a group that is not shown is gone a window after it may have been made, or when AWS has said that it goes', async () => {
+    const clock = new FakeClock();
+    const memory = createGroupMemory(clock);
+    // By a process before this one.
+    expect(memory.isSettled('g')).toBe(false);
+    await clock.advance(60_000);
+    expect(memory.isSettled('g')).toBe(true);
+    memory.mayBe('g');
+    await clock.advance(59_999);
+    expect(memory.isSettled('g')).toBe(false);
+    memory.goes('g');
+    expect(memory.isSettled('g')).toBe(true);
   });
 });
 

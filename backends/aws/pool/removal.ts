@@ -11,12 +11,14 @@ import type { Destroyed } from '../../backend.ts';
 import type { PoolFacts } from '../../machine-pool-backend.ts';
 import type { AWSSession } from '../session/session.ts';
 import { CLUSTER_TAG, POOL_TAG } from '../tags.ts';
+import { groupName } from './group.ts';
 import { deleteGroup, emptyGroup, findGroup, poolTag, setProtection } from './groups.ts';
+import type { GroupMemory } from './group-memory.ts';
 import type { LaunchTemplates, TemplateOwner } from './launch-templates.ts';
 
 const POLL_MS = 5_000;
 
-/** One step; `gone` when a look has shown that nothing is left. */
+/** One step; `gone` when a look has shown that nothing is left, and what may have been asked for would be shown by now. */
 export async function removePool(
   ctx: Ctx,
   session: AWSSession,
@@ -24,17 +26,28 @@ export async function removePool(
     pool,
     templates,
     owner,
-  }: { readonly pool: PoolFacts; readonly templates: LaunchTemplates; readonly owner: TemplateOwner },
+    memory,
+  }: {
+    readonly pool: PoolFacts;
+    readonly templates: LaunchTemplates;
+    readonly owner: TemplateOwner;
+    readonly memory: GroupMemory;
+  },
 ): Promise<Destroyed> {
   const group = await findGroup(ctx, session, pool);
+  const name = groupName(pool);
   if (group !== undefined) {
-    const { infrastructureID: name } = pool;
+    memory.mayBe(name);
     const message = `Waiting for Auto Scaling group ${name} to go`;
     // Set while the group goes.
-    if (group.Status !== undefined && group.Status !== '') return inProgress(message);
+    if (group.Status !== undefined && group.Status !== '') {
+      memory.goes(name);
+      return inProgress(message);
+    }
     const left = group.Instances?.length ?? 0;
     if (left === 0) {
       await deleteGroup(ctx, session, name);
+      memory.goes(name);
       return inProgress(message);
     }
     await setProtection(ctx, session, group, false);
@@ -43,6 +56,8 @@ export async function removePool(
   }
   const left = await endInstances(ctx, session, pool);
   if (left > 0) return inProgress(`Waiting for ${left} instances of the pool to terminate`);
+  if (!memory.isSettled(name))
+    return inProgress(`Waiting until AWS would show Auto Scaling group ${name}, should it have been made`);
   await templates.remove(ctx, session, owner);
   return { state: 'gone' };
 }

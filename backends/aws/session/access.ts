@@ -3,6 +3,7 @@
 import { GetCallerIdentityCommand } from '@aws-sdk/client-sts';
 import type { Client, SmithyResolvedConfiguration } from '@smithy/core/client';
 import type { HttpHandlerOptions, MetadataBearer } from '@smithy/types';
+import { Reason } from '../../../api/conditions.ts';
 import { type Clock, hasPassed } from '../../../runtime/clock.ts';
 import type { Ctx } from '../../../runtime/context.ts';
 import { TerminalError, TransientError } from '../../../runtime/errors.ts';
@@ -32,6 +33,13 @@ export interface AccessDeps {
 const REFUSED_MS = 60_000;
 const OPEN_TIMEOUT_MS = 30_000;
 
+/** A session, and how it fares. */
+export interface KeptSession {
+  readonly session: AWSSession;
+  /** Its last call was refused because it may not make it, or AWS does not take its credentials. */
+  readonly isDenied: boolean;
+}
+
 /** Everything that sessions of one identity in one region share. */
 export class Access {
   /** {@link AWSIdentity.key}: another one needs another access. */
@@ -42,7 +50,7 @@ export class Access {
   readonly #clients: Clients;
   readonly #opening: SharedWork<string>;
   /** By namespace. */
-  readonly #sessions = new Map<string, AWSSession>();
+  readonly #sessions = new Map<string, KeptSession>();
   #account: string | undefined;
   #refused: { readonly error: TerminalError; readonly atMs: number } | undefined;
 
@@ -57,18 +65,18 @@ export class Access {
     this.#opening = new SharedWork({ clock, what: 'opening a session at AWS', timeoutMs: OPEN_TIMEOUT_MS });
   }
 
-  sessions(): Iterable<AWSSession> {
+  sessions(): Iterable<KeptSession> {
     return this.#sessions.values();
   }
 
   /** Callers of one namespace share a session, and their turn in the budget. */
   async session(ctx: Ctx, namespace: string): Promise<AWSSession> {
     const known = this.#sessions.get(namespace);
-    if (known !== undefined) return known;
+    if (known !== undefined) return known.session;
     const account = await this.#accountOf(ctx);
-    const session = sessionOf(this.#deps.calls, this.#caller(account, namespace), this.#clients);
-    this.#sessions.set(namespace, session);
-    return session;
+    const made = keptSession(this.#deps.calls, this.#caller(account, namespace), this.#clients);
+    this.#sessions.set(namespace, made);
+    return made.session;
   }
 
   async #accountOf(ctx: Ctx): Promise<string> {
@@ -109,22 +117,37 @@ export class Access {
   }
 }
 
-function sessionOf(calls: Calls, caller: Caller, clients: Clients): AWSSession {
+function keptSession(calls: Calls, caller: Caller, clients: Clients): KeptSession {
   const { account, region } = caller;
-  return {
+  const kept = { isDenied: false };
+  const heard: Pick<Calls, 'call'> = { call: (ctx, who, call) => noted(kept, calls.call(ctx, who, call)) };
+  const session: AWSSession = {
     account,
     region,
-    ec2: sender(calls, caller, 'ec2', clients.ec2),
-    elb: sender(calls, caller, 'elasticloadbalancing', clients.elb),
-    autoScaling: sender(calls, caller, 'autoscaling', clients.autoScaling),
-    secrets: sender(calls, caller, 'secretsmanager', clients.secrets),
-    parameters: sender(calls, caller, 'ssm', clients.parameters),
+    ec2: sender(heard, caller, 'ec2', clients.ec2),
+    elb: sender(heard, caller, 'elasticloadbalancing', clients.elb),
+    autoScaling: sender(heard, caller, 'autoscaling', clients.autoScaling),
+    secrets: sender(heard, caller, 'secretsmanager', clients.secrets),
+    parameters: sender(heard, caller, 'ssm', clients.parameters),
   };
+  return Object.assign(kept, { session });
+}
+
+async function noted<T>(kept: { isDenied: boolean }, call: Promise<T>): Promise<T> {
+  try {
+    const answer = await call;
+    kept.isDenied = false;
+    return answer;
+  } catch (error) {
+    // Of a call without a definite answer nothing is learned.
+    if (error instanceof TerminalError) kept.isDenied = error.reason === Reason.CloudAccessDenied;
+    throw error;
+  }
 }
 
 /** The calls of one client. */
 function sender<In extends object, Out extends MetadataBearer>(
-  calls: Calls,
+  calls: Pick<Calls, 'call'>,
   caller: Caller,
   service: Service,
   client: () => Pick<

@@ -43,7 +43,10 @@ export interface AWSSessions {
     ctx: Ctx,
     who: { readonly namespace: string; readonly identity: string; readonly region: string },
   ): Promise<AWSSession>;
-  /** Every session that is open, one for each account and region. */
+  /**
+   * One for each account and region: the one opened last of those whose last call was not denied, if there is such a one. What was not
+   * opened for an hour does not count: its identity may be gone.
+   */
   all(): readonly AWSSession[];
   close(): void;
 }

@@ -4,7 +4,7 @@ import { type Clock, hasPassed } from '../../../runtime/clock.ts';
 import type { Ctx } from '../../../runtime/context.ts';
 import type { Metrics } from '../../../runtime/metrics.ts';
 import type { AWSIdentity, CloudIdentities } from '../../cloud-identities.ts';
-import { Access, type Who } from './access.ts';
+import { Access, type KeptSession, type Who } from './access.ts';
 import { Calls } from './calls.ts';
 import { type Connection, createConnection } from './clients.ts';
 import type { AWSSession, AWSSessions } from './session.ts';
@@ -49,11 +49,16 @@ class KeptSessions implements AWSSessions {
   }
 
   all(): readonly AWSSession[] {
-    const found = new Map<string, AWSSession>();
+    this.#forgetUnused();
+    const found = new Map<string, KeptSession>();
     for (const { access } of [...this.#accesses.values()].sort((a, b) => a.usedMs - b.usedMs)) {
-      for (const session of access.sessions()) found.set(`${session.account} ${session.region}`, session);
+      for (const kept of access.sessions()) {
+        const place = `${kept.session.account} ${kept.session.region}`;
+        const other = found.get(place);
+        if (other === undefined || other.isDenied || !kept.isDenied) found.set(place, kept);
+      }
     }
-    return [...found.values()];
+    return [...found.values()].map(({ session }) => session);
   }
 
   close(): void {
@@ -69,12 +74,16 @@ class KeptSessions implements AWSSessions {
       known.usedMs = usedMs;
       return known.access;
     }
-    for (const [other, { usedMs: atMs }] of this.#accesses) {
-      if (hasPassed(this.#clock, atMs, FORGET_MS)) this.#accesses.delete(other);
-    }
+    this.#forgetUnused();
     const deps = { clock: this.#clock, calls: this.#calls, connection: this.#connection };
     const access = new Access(deps, who, identity);
     this.#accesses.set(name, { access, usedMs });
     return access;
+  }
+
+  #forgetUnused(): void {
+    for (const [name, { usedMs }] of this.#accesses) {
+      if (hasPassed(this.#clock, usedMs, FORGET_MS)) this.#accesses.delete(name);
+    }
   }
 }

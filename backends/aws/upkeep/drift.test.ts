@@ -70,11 +70,22 @@ describe('driftOf', () => {
     expect(driftOf(recordWith({}), moved)).toEqual({ tags: { 'ts-provider/machine-uid': 'another' } });
   });
 
-  it('sets the groups of the first interface as they were chosen', () => {
-    const networkInterfaces = [{ id: 'eni-1', securityGroupIDs: ['sg-1', 'sg-9'] }];
-    expect(driftOf(recordWith({ networkInterfaces }), machine)).toEqual({
-      securityGroups: { networkInterfaceID: 'eni-1', ids: ['sg-1', 'sg-2'] },
+  it('sets the groups of the first interface that the spec asks for by now', () => {
+    const securityGroupIDs = ['sg-2', 'sg-1'];
+    expect(driftOf(recordWith({}), machine, { securityGroupIDs })).toEqual({});
+    expect(driftOf(recordWith({}), machine, { securityGroupIDs: ['sg-3', 'sg-1'] })).toEqual({
+      securityGroups: { networkInterfaceID: 'eni-1', ids: ['sg-1', 'sg-3'] },
     });
+  });
+
+  it('sets further tags that the upkeep asks for', () => {
+    const tags = { 'ts-provider/user-data': 'removed' };
+    expect(driftOf(recordWith({}), machine, { tags })).toEqual({ tags });
+  });
+
+  it('leaves the groups alone where nobody can say which they shall be', () => {
+    const networkInterfaces = [{ id: 'eni-1', securityGroupIDs: ['sg-1', 'sg-9'] }];
+    expect(driftOf(recordWith({ networkInterfaces }), machine)).toEqual({});
   });
 
   it('sets the metadata options that differ, and none that EC2 does not tell', () => {

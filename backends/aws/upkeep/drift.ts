@@ -22,16 +22,24 @@ export function isOurs(record: InstanceRecord, machine: MachineFacts): boolean {
   return infrastructureID !== undefined && record.tags[CLUSTER_TAG] === infrastructureID;
 }
 
+/** What is to be so besides what the spec of the machine says. */
+export interface Wanted {
+  /** Further tags. */
+  readonly tags?: Readonly<Record<string, string>>;
+  /** Those that the spec asks for by now, which may be others than were chosen. Absent: not known, and nothing is done about them. */
+  readonly securityGroupIDs?: readonly string[];
+}
+
 /** An instance of a pool has no choice of its own: its group has chosen, and of that only the metadata options are known here. */
-export function driftOf(record: InstanceRecord, machine: MachineFacts): Drift {
+export function driftOf(record: InstanceRecord, machine: MachineFacts, wanted: Wanted = {}): Drift {
   const { intent } = machine;
   const choice = choiceOf(intent);
   const spec = machine.spec.aws;
   if (spec === undefined) return {};
   const metadata = metadataDrift(record, metadataOptions(spec.metadataOptions));
   if (choice === undefined || intent === undefined) return metadata;
-  const wanted = tagsOfInstance({ machine, spec, intent, choice });
-  return { ...tagDrift(record, wanted), ...groupDrift(record, choice.securityGroupIDs), ...metadata };
+  const tags = { ...tagsOfInstance({ machine, spec, intent, choice }), ...wanted.tags };
+  return { ...tagDrift(record, tags), ...groupDrift(record, wanted.securityGroupIDs ?? []), ...metadata };
 }
 
 /** Tags of others stay, and so does a name that somebody gave: nothing is found by it. */

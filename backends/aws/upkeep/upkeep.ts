@@ -6,19 +6,25 @@ import type { Clock } from '../../../runtime/clock.ts';
 import type { Ctx } from '../../../runtime/context.ts';
 import { errorMessage, TerminalError, TransientError } from '../../../runtime/errors.ts';
 import type { MachineFacts, Upkeep, UpkeepReport } from '../../backend.ts';
+import type { ExistingResources } from '../instance/existing.ts';
 import type { Observation } from '../instance/observation.ts';
+import { groupsOf } from '../instance/plan.ts';
 import type { InstanceRecord } from '../instance/record.ts';
 import { openSession } from '../instance/where.ts';
 import type { TargetRegistry } from '../load-balancer/targets.ts';
+import type { NetworkReader } from '../network/facts.ts';
 import type { AWSSession, AWSSessions } from '../session/session.ts';
 import { CLUSTER_TAG } from '../tags.ts';
-import type { UserDataStore } from '../user-data/user-data.ts';
-import { driftOf, isOurs } from './drift.ts';
-import { createInterruptions } from './interruptions.ts';
+import { REMOVED, USER_DATA_TAG, type UserDataStore } from '../user-data/user-data.ts';
+import { driftOf, isOurs, type Wanted } from './drift.ts';
+import { createInterruptions, type Notice } from './interruptions.ts';
 import { createRepair, type Repair } from './repair.ts';
 
 export interface UpkeepOptions {
   readonly sessions: AWSSessions;
+  /** Where security groups are looked up; answers are kept. */
+  readonly network: NetworkReader;
+  readonly existing: ExistingResources;
   readonly targets: TargetRegistry;
   readonly userData: UserDataStore;
   /** The one of the machine backend. */
@@ -38,7 +44,10 @@ const RETRY_MS = 30_000;
 const TARGET_MS = 10 * 60_000;
 
 /** What one duty found. */
-type Found = Pick<UpkeepReport, 'pollMs' | 'differs'>;
+type Found = Pick<UpkeepReport, 'pollMs' | 'differs'> & {
+  /** What shall be so on the instance from now on. */
+  readonly wanted?: Wanted;
+};
 
 /** One machine, and what is known of its instance. */
 interface Looked {
@@ -66,11 +75,13 @@ export function createUpkeep(options: UpkeepOptions): AWSUpkeep {
       const found = [
         await attempt(ctx, () => inLoadBalancer(ctx, targets, looked)),
         await attempt(ctx, () => withoutUserData(ctx, userData, looked)),
-        await attempt(ctx, () => asSpecified(ctx, repair, looked)),
+        await attempt(ctx, () => inGroups(ctx, options, looked)),
       ];
+      const wanted = Object.assign({}, ...found.map((one) => one.wanted)) as Wanted;
+      found.push(await attempt(ctx, () => asSpecified(ctx, repair, looked, wanted)));
       const notice = await interruptions.of(ctx, session, id);
-      const replace = machine.spec.aws?.onInterruption === 'Replace';
-      return { ...together(found), ...(notice !== undefined && { interruption: { ...notice, replace } }) };
+      const interruption = notice && interruptionOf(machine, notice);
+      return { ...together(found), ...(interruption !== undefined && { interruption }) };
     },
     tick: (ctx) => interruptions.tick(ctx),
   };
@@ -107,18 +118,44 @@ async function inLoadBalancer(ctx: Ctx, targets: TargetRegistry, looked: Looked)
   return { pollMs: registration.pollMs };
 }
 
+/** The instance is told what was done, so that nothing is asked of the services after a restart. */
 async function withoutUserData(ctx: Ctx, userData: UserDataStore, looked: Looked): Promise<Found> {
   const { session, machine, record } = looked;
-  if (machine.hasNode) await userData.remove(ctx, session, machine, record.tags);
-  return {};
+  if (!machine.hasNode) return {};
+  await userData.remove(ctx, session, machine, record.tags);
+  return record.tags[USER_DATA_TAG] === undefined ? {} : { wanted: { tags: { [USER_DATA_TAG]: REMOVED } } };
 }
 
-async function asSpecified(ctx: Ctx, repair: Repair, { session, machine, record }: Looked): Promise<Found> {
+/** The recorded choice does not tell: the spec may have changed since. */
+async function inGroups(ctx: Ctx, options: UpkeepOptions, { session, machine }: Looked): Promise<Found> {
+  const { cluster, infrastructureID, intent, spec } = machine;
+  // Those of a pool are its group's.
+  if (intent?.choice === undefined || spec.aws === undefined) return {};
+  if (cluster?.aws === undefined || infrastructureID === undefined) return {};
+  const facts = await options.network.networkFacts(ctx, session, { infrastructureID, spec: cluster.aws });
+  const securityGroupIDs = await groupsOf(ctx, session, options, { machine, spec: spec.aws, facts });
+  return { wanted: { securityGroupIDs } };
+}
+
+async function asSpecified(
+  ctx: Ctx,
+  repair: Repair,
+  { session, machine, record }: Looked,
+  wanted: Wanted,
+): Promise<Found> {
   if (!isOurs(record, machine)) {
     const differs = `Instance ${record.id} has lost its tag ${CLUSTER_TAG}, so that nothing is changed on it: give it back, or delete the Machine`;
     return { differs };
   }
-  return repair(ctx, session, { id: record.id, drift: driftOf(record, machine) });
+  return repair(ctx, session, { id: record.id, drift: driftOf(record, machine, wanted) });
+}
+
+/** Of control plane machines KubeadmControlPlane knows when etcd can do without one; a notice does not. */
+function interruptionOf(machine: MachineFacts, notice: Notice): UpkeepReport['interruption'] {
+  const isWanted = machine.spec.aws?.onInterruption === 'Replace';
+  if (!isWanted || !machine.controlPlane) return { ...notice, replace: isWanted };
+  const message = `${notice.message}; control plane machines are not replaced for it`;
+  return { ...notice, message, replace: false };
 }
 
 function together(found: readonly Found[]): UpkeepReport {

@@ -2,17 +2,21 @@
 // Bootstrap data on their way to an instance: with RunInstances where they fit, else left in a vault from which the instance takes them.
 import { createHash } from 'node:crypto';
 import type { Ctx } from '../../../runtime/context.ts';
+import { Reason } from '../../../api/conditions.ts';
 import { TransientError } from '../../../runtime/errors.ts';
 import type { BootstrapData, CreateIntent, MachineFacts } from '../../backend.ts';
-import type { AWSSession } from '../session/session.ts';
+import { choiceOf } from '../instance/choice.ts';
+import { type AWSSession, AWSRefusal } from '../session/session.ts';
 import { MACHINE_TAG, tagsOf, TOKEN_TAG } from '../tags.ts';
 import { fetchingDocument } from './document.ts';
 import { type Form, formOf, mayBeStored, type Service } from './form.ts';
 import { createMemory, type Stash } from './memory.ts';
 import { VAULTS } from './vault.ts';
 
-/** On an instance: where its bootstrap data waited, as `<service>:<number of parts>:<name without the number>`. */
+/** On an instance: where its bootstrap data waited, as `<service>:<number of parts>:<name without the number>`, or {@link REMOVED}. */
 export const USER_DATA_TAG = 'ts-provider/user-data';
+/** Nothing waits any more. Written by whoever has called {@link UserDataStore.remove}, so that nobody has to ask again. */
+export const REMOVED = 'removed';
 
 /** What RunInstances gets. */
 export interface PreparedUserData {
@@ -104,11 +108,12 @@ export function createUserDataStore({ reachedAt }: UserDataStoreOptions = {}): U
       const clientToken = intent?.clientToken ?? '';
       if (known.length === 0 && !isToBeSought(machine, instanceTags)) return;
       if (known.length === 0 && memory.wasRemoved(clientToken)) return;
+      const isStored = known.length > 0 || instanceTags !== undefined;
       for (const service of servicesOf(machine, instanceTags, known)) {
         // Another manager may have stored other data for the same token, and ended before it could tell anybody.
-        const found = clientToken === '' ? [] : await VAULTS[service].find(ctx, session, clientToken);
+        const found = await find(ctx, session, { service, clientToken, isStored });
         const told = known.filter((stash) => stash.service === service).flatMap(({ names }) => names);
-        const tagged = namesInTag(instanceTags?.[USER_DATA_TAG], service);
+        const tagged = namesInTag(machine, instanceTags?.[USER_DATA_TAG], service);
         await VAULTS[service].delete(ctx, session, [...new Set([...told, ...tagged, ...found])]);
       }
       memory.removed(uid, clientToken);
@@ -127,8 +132,31 @@ function isToBeSought(
   machine: MachineFacts,
   instanceTags: Readonly<Record<string, string>> | undefined,
 ): boolean {
-  if (instanceTags !== undefined) return instanceTags[USER_DATA_TAG] !== undefined;
+  const tag = instanceTags?.[USER_DATA_TAG];
+  if (instanceTags !== undefined) return tag !== undefined && tag !== REMOVED;
   return machine.intent !== undefined && mayBeStored(machine);
+}
+
+interface Sought {
+  readonly service: Service;
+  /** '' where none was promised. */
+  readonly clientToken: string;
+  /** Something was stored for sure. */
+  readonly isStored: boolean;
+}
+
+async function find(ctx: Ctx, session: AWSSession, sought: Sought): Promise<string[]> {
+  const { service, clientToken, isStored } = sought;
+  if (clientToken === '') return [];
+  try {
+    return await VAULTS[service].find(ctx, session, clientToken);
+  } catch (error) {
+    const isDenied = error instanceof AWSRefusal && error.reason === Reason.CloudAccessDenied;
+    if (isStored || !isDenied) throw error;
+    // Who may not look may not store either: both are of one feature of the IAM policy.
+    ctx.log.info({ message: error.message }, 'Stored user data may not be looked for; taken for none');
+    return [];
+  }
 }
 
 function servicesOf(
@@ -145,15 +173,23 @@ function servicesOf(
 }
 
 function stashOf(
-  { infrastructureID }: MachineFacts,
+  machine: MachineFacts,
   clientToken: string,
   { service, sha256, size }: { readonly service: Service; readonly sha256: string; readonly size: number },
 ): Stash {
-  if (infrastructureID === undefined) throw new TransientError('The TSCluster has no infrastructureID yet');
-  const { partBytes, prefix } = VAULTS[service];
+  const folder = folderOf(machine, clientToken, service);
+  if (folder === undefined) throw new TransientError('The TSCluster has no infrastructureID yet');
   // Other data under the same token get other names: an instance that fetches the old ones at this moment gets all of them.
-  const path = `${prefix}ts-provider/${infrastructureID}/${short(sha256Of(clientToken))}/${short(sha256)}`;
-  return { service, clientToken, path, names: numbered(path, Math.max(1, Math.ceil(size / partBytes))) };
+  const path = `${folder}${short(sha256)}`;
+  const parts = Math.max(1, Math.ceil(size / VAULTS[service].partBytes));
+  return { service, clientToken, path, names: numbered(path, parts) };
+}
+
+/** What all names of an attempt begin with. The TSCluster may be gone while deleting: the recorded choice knows it as well. */
+function folderOf(machine: MachineFacts, clientToken: string, service: Service): string | undefined {
+  const infrastructureID = choiceOf(machine.intent)?.infrastructureID ?? machine.infrastructureID;
+  if (infrastructureID === undefined) return undefined;
+  return `${VAULTS[service].prefix}ts-provider/${infrastructureID}/${short(sha256Of(clientToken))}/`;
 }
 
 function tagsOfStored(machine: MachineFacts, clientToken: string): Record<string, string> {
@@ -171,9 +207,12 @@ function tagValueOf({ service, path, names }: Stash): string {
   return `${service}:${names.length}:${path}`;
 }
 
-function namesInTag(value: string | undefined, service: Service): string[] {
-  const [, told, count, path = ''] = /^([a-z]+):([0-9]{1,3}):(.+)$/.exec(value ?? '') ?? [];
-  return told === service ? numbered(path, Number(count)) : [];
+/** Of this attempt only: others than we may have written the tag. */
+function namesInTag(machine: MachineFacts, value: string | undefined, service: Service): string[] {
+  const [, told, count, folder, hash = ''] =
+    /^([a-z]+):([0-9]{1,3}):(.+\/)([0-9a-f]{16})$/.exec(value ?? '') ?? [];
+  const isOurs = told === service && folder === folderOf(machine, machine.intent?.clientToken ?? '', service);
+  return isOurs ? numbered(`${folder}${hash}`, Number(count)) : [];
 }
 
 function numbered(path: string, count: number): string[] {
