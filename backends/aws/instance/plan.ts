@@ -60,7 +60,12 @@ export function createPlanner(deps: PlannerDeps): Planner {
       const session = await sessions.open(ctx, { namespace, identity: identityRef.name, region });
       const { facts, offers } = await offersFor(ctx, session, lookUps, planning);
       const offer = backOff.take(session, offers);
-      if (!('index' in offer)) return shortage(offer);
+      if (!('index' in offer)) {
+        // A mistake in the spec is told first: waiting for capacity would not mend it.
+        const [first] = offers;
+        if (first !== undefined) await choose(ctx, session, lookUps, { ...planning, facts, offer: first });
+        return shortage(offer);
+      }
       const choice = await choose(ctx, session, lookUps, { ...planning, facts, offer });
       attempts.planned(machine);
       // An intent without a choice was never asked for: create needs one.
