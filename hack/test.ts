@@ -50,28 +50,27 @@ async function main(): Promise<number> {
   const skipped = results.flatMap((count) => count.skipped);
   const failed = sum((count) => count.failed);
   process.stdout.write('\n');
+  // Whoever has only the end of this can tell what it was.
+  for (const line of results.flatMap((count) => count.failures)) process.stdout.write(`failed: ${line}\n`);
   for (const line of skipped) process.stdout.write(`skipped: ${line}\n`);
   const tail = skipped.length === 0 ? '' : `, ${skipped.length} skipped`;
   process.stdout.write(`${sum((count) => count.passed)} passed, ${failed} failed${tail}\n`);
   return failed === 0 ? 0 : 1;
 }
 
-async function run({ command, counts }: Section): Promise<Count> {
+async function run({ title, command, counts }: Section): Promise<Count> {
   const folder = temporaryDirectory('count');
   const file = join(folder.path, 'count.json');
   try {
     const ok = await succeeds(command, { [COUNT_FILE]: file });
-    const bare: Count = { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: [] };
-    if (counts === 'one') return bare;
-    return withVerdict(readCount(file) ?? { ...bare, passed: 0, failed: 1 }, ok);
+    const failed: Count = { passed: 0, failed: 1, failures: [title], skipped: [] };
+    if (counts === 'one') return ok ? { passed: 1, failed: 0, failures: [], skipped: [] } : failed;
+    const count = readCount(file) ?? failed;
+    // vitest may fail for a reason that is no test's, such as finding no tests.
+    return ok || count.failed > 0 ? count : { ...failed, passed: count.passed, skipped: count.skipped };
   } finally {
     folder.remove();
   }
-}
-
-/** vitest may fail for a reason that is no test's, such as finding no tests. */
-function withVerdict(count: Count, ok: boolean): Count {
-  return ok || count.failed > 0 ? count : { ...count, failed: 1 };
 }
 
 function readCount(file: string): Count | undefined {
