@@ -30,6 +30,8 @@ export type Ensured<T> =
       readonly reason: string;
       readonly message: string;
       readonly pollMs?: number;
+      /** Of a network: a load balancer can be made in it already. */
+      readonly takesLoadBalancer?: boolean;
     };
 
 /**

@@ -6,7 +6,7 @@ import { hold, next, type Phase, runPhases, type Step } from './phases.ts';
 
 const ctx = {} as Ctx;
 
-function phase(name: string, role: 'acts' | 'reports', answer: () => Step): Phase<string[]> {
+function phase(name: string, role: Phase<string[]>['role'], answer: () => Step): Phase<string[]> {
   return {
     name,
     role,
@@ -39,6 +39,17 @@ describe('runPhases', () => {
     const phases = [phase('a', 'acts', answer), phase('b', 'acts', next), phase('c', 'reports', next)];
     await runPhases(ctx, phases, seen);
     expect(seen).toEqual(['a', 'c']);
+  });
+
+  it.each([
+    ['a wait', wait, ['a', 'b']],
+    ['an error', fail(new Error('boom')), ['a']],
+  ])('after %s, of what goes ahead', async (_name, answer, ran) => {
+    const seen: string[] = [];
+    const phases = [phase('a', 'acts', answer), phase('b', 'goesAhead', next), phase('c', 'acts', next)];
+    const outcome = await runPhases(ctx, phases, seen);
+    expect(seen).toEqual(ran);
+    expect(outcome.waiting !== undefined || outcome.error !== undefined).toBe(true);
   });
 
   it('tells the first wait and asks for its interval', async () => {

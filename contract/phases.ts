@@ -21,8 +21,11 @@ export function hold(reason: string, message: string, ms = 0): Step {
 /** One question, one verb, one answer. */
 export interface Phase<S> {
   readonly name: string;
-  /** `acts` is skipped once an earlier phase waits or fails; `reports` always runs, so that a broken phase never blinds the status. */
-  readonly role: 'acts' | 'reports';
+  /**
+   * `acts` is skipped once an earlier phase waits or fails; `goesAhead` runs also while an earlier one waits, and decides itself whether
+   * it can; `reports` always runs, so that a broken phase never blinds the status.
+   */
+  readonly role: 'acts' | 'goesAhead' | 'reports';
   readonly run: (ctx: Ctx, scope: S) => Promise<Step> | Step;
 }
 
@@ -42,8 +45,8 @@ export async function runPhases<S>(ctx: Ctx, phases: readonly Phase<S>[], scope:
   let waiting: Extract<Step, { kind: 'wait' }> | undefined;
   const failures: { phase: string; error: unknown }[] = [];
   for (const phase of phases) {
-    const stopped = waiting !== undefined || failures.length > 0;
-    if (stopped && phase.role === 'acts') continue;
+    if (phase.role === 'acts' && waiting !== undefined) continue;
+    if (phase.role !== 'reports' && failures.length > 0) continue;
     try {
       const step = await phase.run(ctx, scope);
       if (step.kind === 'wait') waiting ??= step;

@@ -136,6 +136,20 @@ describe('making', () => {
     expect(world.tsCluster()?.status?.initialization).toBeUndefined();
   });
 
+  it('lets the load balancer begin in a network that takes one, and tells of the network', async () => {
+    cloud.network = {
+      ...{ state: 'pending', reason: 'NetworkCreating', message: 'Waiting for NAT gateways' },
+      ...{ pollMs: 3_000, takesLoadBalancer: true },
+    };
+    expect(await world.reconcileCluster()).toMatchObject({ kind: 'wait', ms: 3_000 });
+    expect(cloud.asked).toEqual(['ensureNetwork', 'ensureLoadBalancer']);
+    for (const type of ['NetworkReady', 'ControlPlaneEndpointReady', 'Ready'])
+      expect(condition(type)).toMatchObject({ status: 'False', message: 'Waiting for NAT gateways' });
+    expect(world.tsCluster()?.spec.controlPlaneEndpoint?.host).toBe('nlb.example.org');
+    expect(world.tsCluster()?.status?.initialization).toBeUndefined();
+    expect(world.tsCluster()?.status?.failureDomains).toBeUndefined();
+  });
+
   it('bad input is a condition with its reason', async () => {
     cloud.network = new TerminalError(
       'SubnetInvalid',

@@ -46,10 +46,13 @@ export async function ensureNetwork(ctx: Ctx, scope: ClusterScope): Promise<Step
   return settled(scope, answer);
 }
 
-/** The endpoint is written as soon as it is known, and never changed: certificates carry it (IC-2). */
+/**
+ * Begins as soon as the network takes a load balancer: both take minutes, and need not take them one after the other. The endpoint is
+ * written as soon as it is known, and never changed: certificates carry it (IC-2).
+ */
 export async function ensureLoadBalancer(ctx: Ctx, scope: ClusterScope): Promise<Step> {
   const { object, cloud, facts } = scope;
-  if (cloud === undefined || !hasNLB(scope)) return next();
+  if (cloud === undefined || !hasNLB(scope) || !takesLoadBalancer(facts.network)) return next();
   const { failureDomains } = facts;
   // Without an answer it is not known which of them are covered: what was reported before stays.
   delete facts.failureDomains;
@@ -81,6 +84,11 @@ export async function removeNetwork(ctx: Ctx, scope: ClusterScope): Promise<Step
   const answer = await cloud.removeNetwork(ctx, clusterFacts(scope));
   if (answer.state === 'gone') return next();
   return hold(Reason.NetworkDeleting, answer.message, answer.pollMs ?? POLL_MS);
+}
+
+/** Not while it is unknown: an earlier phase waits. */
+function takesLoadBalancer(network: Ensured<object> | undefined): boolean {
+  return network?.state === 'ready' || network?.takesLoadBalancer === true;
 }
 
 function hasNLB(scope: ClusterScope): boolean {

@@ -22,7 +22,7 @@ const NAMES_SHOWN = 5;
 export const NORMAL: readonly Phase<ClusterScope>[] = [
   { name: 'recordInfrastructureID', role: 'acts', run: recordInfrastructureID },
   { name: 'ensureNetwork', role: 'acts', run: ensureNetwork },
-  { name: 'ensureLoadBalancer', role: 'acts', run: ensureLoadBalancer },
+  { name: 'ensureLoadBalancer', role: 'goesAhead', run: ensureLoadBalancer },
   { name: 'reportFailureDomains', role: 'reports', run: reportFailureDomains },
   { name: 'claimLoadBalancer', role: 'acts', run: claimLoadBalancer },
   { name: 'resolveEndpoint', role: 'acts', run: resolveEndpoint },

@@ -180,10 +180,13 @@ describe('a network that is made', () => {
   it('waits for NAT gateways, and their end', async () => {
     const cluster = clusterFacts('slow', MANAGED);
     const before = await world.proxy.snapshot();
-    Object.assign(world.proxy.options, { natGatewayPendingMs: 300, natGatewayDeletingMs: 300 });
+    Object.assign(world.proxy.options, { natGatewayPendingMs: 1_500, natGatewayDeletingMs: 300 });
     const manager = world.manager();
     const first = await manager.ensureNetwork(world.ctx, cluster);
-    expect(first).toMatchObject({ state: 'pending', reason: 'NetworkCreating' });
+    expect(first).toMatchObject({ state: 'pending', reason: 'NetworkCreating', takesLoadBalancer: false });
+    // Everything else was shown by now.
+    const second = await manager.ensureNetwork(world.ctx, cluster);
+    expect(second).toMatchObject({ state: 'pending', takesLoadBalancer: true });
     expect(first).toHaveProperty(
       'message',
       expect.stringMatching(/waiting for the NAT gateway nat-\w+ in us-east-1a/),

@@ -56,7 +56,9 @@ it('a new process trusts no look before the window: another one may have made so
 
 it('trusts no look before everything that it made was shown once', async () => {
   await clock.advance(CONSISTENCY_WINDOW_MS);
+  expect(memory.isShown()).toBe(true);
   memory.remember('vpcs', vpc);
+  expect(memory.isShown()).toBe(false);
   expect(memory.isSettled()).toBe(false);
   memory.complete(seen({ vpcs: [vpc] }));
   expect(memory.isSettled()).toBe(true);

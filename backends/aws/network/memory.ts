@@ -29,6 +29,8 @@ export interface NetworkMemory {
   trust(what: string): void;
   /** `clear`: never doubted; `open`: within the window; `over`: what is not seen by now was not made. */
   doubtOf(what: string): 'clear' | 'open' | 'over';
+  /** Looks have shown everything that this process made. */
+  isShown(): boolean;
   /** A look of now shows everything that is there, also what a process before this one made. */
   isSettled(): boolean;
 }
@@ -40,6 +42,7 @@ export function createNetworkMemory(clock: Clock, windowMs: number = CONSISTENCY
   const now = () => clock.now().getTime();
   const isOver = (sinceMs: number) => hasPassed(clock, sinceMs, windowMs);
   const bornMs = now();
+  const isShown = () => [...made.values()].every((one) => one.isShown || isOver(one.atMs));
   return {
     remember: (kind, part) => void made.set(part.id, { kind, part, atMs: now(), isShown: false }),
     forget: (id) => void made.delete(id),
@@ -57,10 +60,8 @@ export function createNetworkMemory(clock: Clock, windowMs: number = CONSISTENCY
       if (sinceMs === undefined) return 'clear';
       return isOver(sinceMs) ? 'over' : 'open';
     },
-    isSettled: () =>
-      isOver(bornMs) &&
-      [...doubts.values()].every(isOver) &&
-      [...made.values()].every(({ isShown, atMs }) => isShown || isOver(atMs)),
+    isShown,
+    isSettled: () => isOver(bornMs) && [...doubts.values()].every(isOver) && isShown(),
   };
 }
 

@@ -26,7 +26,7 @@ export async function ensureNATGateway(run: Run, subnet: SeenSubnet): Promise<NA
   const ofZone = run.seen.natGateways.filter((one) => one.role === ROLE && one.zone === zone);
   const living = ofZone.find(isLiving) ?? (await replace(run, subnet, ofZone));
   if (living === undefined || living.state === 'available') return living;
-  run.waits.add(`waiting for the NAT gateway ${living.id} in ${zone}`);
+  run.waitsOfMachines.add(`waiting for the NAT gateway ${living.id} in ${zone}`);
   return undefined;
 }
 

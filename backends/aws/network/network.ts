@@ -59,7 +59,7 @@ export function createAWSNetwork({
     const session = await sessions.open(ctx, who);
     const seen = memory.complete(await lookAtParts(ctx, session, infrastructureID));
     requireOwn(cluster, ownedParts(seen));
-    return { ctx, session, cluster, aws, memory, seen, waits: new Set() };
+    return { ctx, session, cluster, aws, memory, seen, waits: new Set(), waitsOfMachines: new Set() };
   };
   return {
     ...reader,
@@ -107,12 +107,18 @@ function memoryOf(
 }
 
 function answer(
-  { waits, memory }: Run,
+  { waits, waitsOfMachines, memory }: Run,
   zones: readonly string[],
 ): Ensured<{ readonly failureDomains: readonly FailureDomain[] }> {
-  if (waits.size > 0) {
-    const message = `The network is being made: ${[...waits].join('; ')}`;
-    return { state: 'pending', reason: Reason.NetworkCreating, message, pollMs: PENDING_POLL_MS };
+  const all = [...waits, ...waitsOfMachines];
+  if (all.length > 0) {
+    const message = `The network is being made: ${all.join('; ')}`;
+    // One that is made before AWS shows every subnet would cover fewer zones.
+    const takesLoadBalancer = waits.size === 0 && memory.isShown();
+    return {
+      ...{ state: 'pending', reason: Reason.NetworkCreating, message, pollMs: PENDING_POLL_MS },
+      takesLoadBalancer,
+    };
   }
   const failureDomains = [...new Set(zones)].sort().map((name) => ({ name, controlPlane: true }));
   return { state: 'ready', failureDomains, pollMs: memory.hasFresh() ? SETTLING_POLL_MS : IDLE_POLL_MS };

@@ -27,6 +27,7 @@ async function pass(seen: Partial<PartsByKind>) {
       ...{ natGateways: [], addresses: [], securityGroups: [], ...seen },
     },
     waits: new Set(),
+    waitsOfMachines: new Set(),
   });
   return { removed, sent };
 }

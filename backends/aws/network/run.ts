@@ -22,6 +22,8 @@ export interface Run {
   readonly seen: PartsByKind;
   /** Sentences for people; empty: everything is as it shall be. */
   readonly waits: Set<string>;
+  /** The same, of what only machines need: a load balancer can be made meanwhile. */
+  readonly waitsOfMachines: Set<string>;
 }
 
 /** Which part of a network something is; there is one for each. */
