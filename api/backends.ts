@@ -14,7 +14,7 @@ const BACKENDS: readonly BackendFields[] = [
   { name: 'host', fixed: ['selector', 'adopt', 'preparation'] },
   {
     name: 'aws',
-    // Tags, further security groups, metadata options and onInterruption are changed on the living instance.
+    // Tags, further security groups, metadata options, onInterruption and onRebalance are changed on the living instance.
     fixed: [
       ...[
         'instanceType',

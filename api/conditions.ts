@@ -174,6 +174,7 @@ export const Reason = {
   NoInterruption: 'NoInterruption',
   SpotInterruption: 'SpotInterruption',
   MaintenanceScheduled: 'MaintenanceScheduled',
+  RebalanceRecommended: 'RebalanceRecommended',
   SettingsApplied: 'SettingsApplied',
   SettingsDiffer: 'SettingsDiffer',
   OrphanFound: 'OrphanFound',

@@ -205,6 +205,15 @@ const awsRules: readonly ValidationRule[] = [
     fieldPath: '.aws',
   },
   {
+    // A mistake in it can be mended until something was made.
+    rule:
+      '!has(oldSelf.infrastructureID) || !has(oldSelf.aws) || !has(oldSelf.aws.accountID) || ' +
+      '(has(self.aws) && has(self.aws.accountID) && self.aws.accountID == oldSelf.aws.accountID)',
+    message:
+      'aws.accountID is fixed: leave it as it is, the resources of the cluster are there; make a new Cluster in the other account',
+    fieldPath: '.aws',
+  },
+  {
     rule:
       '!has(oldSelf.infrastructureID) || !has(oldSelf.aws) || !has(self.aws) || ' +
       '(has(self.aws.network.managed) == has(oldSelf.aws.network.managed) && ' +

@@ -2,6 +2,7 @@
 import type { TSClusterSpec } from '../api/tscluster.ts';
 import type { MachineAddress, TSMachineSpec } from '../api/tsmachine.ts';
 import type { Ctx } from '../runtime/context.ts';
+import { TransientError } from '../runtime/errors.ts';
 
 /**
  * What a backend may know of a machine: plain data, no Kubernetes object. Names never find an instance (IM-15), the client
@@ -121,9 +122,12 @@ export interface MachineBackend {
  * per machine (invariant 12). It only speeds waking up: what is true is what `observe` says.
  */
 export interface ChangeFeed {
-  /** `cursor` is '' at first, which answers no machines and where to go on from. A cursor that is too old throws TransientError. */
+  /** `cursor` is '' at first, which answers no machines and where to go on from. Throws {@link CursorLostError}. */
   changes(ctx: Ctx, cursor: string): Promise<Changes>;
 }
+
+/** What has changed since the cursor cannot be told any more: whoever reads begins anew, and looks at every machine. */
+export class CursorLostError extends TransientError {}
 
 export interface Changes {
   readonly cursor: string;
@@ -170,12 +174,14 @@ export interface UpkeepReport {
   readonly pollMs?: number;
   /** What differs from the spec and could not be put right, one line. Absent: all is as it shall be. */
   readonly differs?: string;
-  /** The infrastructure is about to take the instance away or to stop it. */
+  /** The infrastructure is about to take the instance away or to stop it, or expects to. */
   readonly interruption?: {
-    readonly reason: 'SpotInterruption' | 'MaintenanceScheduled';
+    readonly reason: 'SpotInterruption' | 'MaintenanceScheduled' | 'RebalanceRecommended';
     readonly message: string;
     /** The spec asks that the Machine is replaced for it. */
     readonly replace: boolean;
+    /** It is not soon: one Machine of an owner after the other will do. */
+    readonly canWait?: boolean;
   };
 }
 

@@ -39,6 +39,11 @@ export type Ensured<T> =
  * changed or deleted. `removeNetwork` says `gone` only when a look has shown that nothing is left.
  */
 export interface ClusterNetwork {
+  /**
+   * The account that the identity of the cluster is of now, to be recorded before anything is made: without it a look in another account
+   * would take everything for gone. Read only. Throws where the identity cannot be used, or is of another account than the spec says.
+   */
+  accountOf(ctx: Ctx, cluster: Pick<ClusterFacts, 'namespace' | 'name' | 'spec'>): Promise<string>;
   ensureNetwork(
     ctx: Ctx,
     cluster: ClusterFacts,

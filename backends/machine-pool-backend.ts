@@ -76,8 +76,11 @@ export interface EnsuredPool {
  * refused by all with TerminalError(DuplicateInstances).
  */
 export interface MachinePoolBackend {
-  /** Where the group of a new pool will be. No call. Throws TerminalError(InvalidMachine) where the cluster is not on this infrastructure. */
-  place(cluster: TSClusterSpec | undefined): Promise<Readonly<Record<string, string>>>;
+  /**
+   * Where the group of a new pool will be, and as whom. Read only. Throws TerminalError(InvalidMachine) where the cluster is not on this
+   * infrastructure, and where it cannot be reached as that.
+   */
+  place(ctx: Ctx, pool: Pick<PoolFacts, 'namespace' | 'cluster'>): Promise<Readonly<Record<string, string>>>;
   /** Read only. */
   observe(ctx: Ctx, pool: PoolFacts): Promise<PoolObserved>;
   /** Makes the group, or changes what differs of it: template, size, place. `seen` is the answer of `observe` in the same pass. */

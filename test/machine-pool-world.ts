@@ -49,7 +49,7 @@ export class PlayedGroup {
   #count = 0;
 
   readonly backend: MachinePoolBackend = {
-    place: () => Promise.resolve({ region: 'r', identity: 'i' }),
+    place: () => Promise.resolve({ region: 'r', identity: 'i', account: 'a' }),
     observe: async (_ctx, pool) => {
       this.calls.push('observe');
       if (this.instances === undefined) return { state: 'absent' };

@@ -11,6 +11,7 @@ import { byCluster, CLUSTER_INDEX } from '../contract/watches.ts';
 import { createHostInventory } from '../controllers/host/inventory.ts';
 import type { CloudCluster } from '../controllers/cluster/scope.ts';
 import { clusterReconciler } from '../controllers/cluster/reconciler.ts';
+import { createLostInstances } from '../controllers/machine/lost.ts';
 import { machineReconciler } from '../controllers/machine/reconciler.ts';
 import type { EventContent } from '../runtime/events.ts';
 import { FakeClock } from '../runtime/fake-clock.ts';
@@ -34,6 +35,8 @@ export class MachineWorld {
   /** Who makes networks and load balancers; a test may put somebody here. */
   cloudCluster: CloudCluster | undefined;
   watchFilter = '';
+  log = createLogger({ level: 'silent' });
+  readonly lost = createLostInstances(this.api);
 
   constructor() {
     this.cluster({});
@@ -74,7 +77,7 @@ export class MachineWorld {
     const deps = { client: this.api.client, cache, watchFilter: this.watchFilter };
     const backends = { for: () => this.backend };
     const events = { event: (_object: unknown, content: EventContent) => void this.events.push(content) };
-    return machineReconciler({ ...deps, backends, events })(this.ctx(), this.m1);
+    return machineReconciler({ ...deps, backends, events, lost: this.lost })(this.ctx(), this.m1);
   }
 
   /** One pass over c1, as the controller makes it. */
@@ -86,6 +89,11 @@ export class MachineWorld {
       ...{ client, cache, inventory, watchFilter: this.watchFilter },
       cloudOf: () => this.cloudCluster,
     })(this.ctx(), this.c1);
+  }
+
+  /** One look at instances whose TSMachines are gone, as the ticker has it. */
+  lookAtLost(): Promise<void> {
+    return this.lost.tick(this.ctx());
   }
 
   tsMachine(): TSMachine | undefined {
@@ -120,7 +128,7 @@ export class MachineWorld {
   private ctx() {
     return {
       signal: new AbortController().signal,
-      log: createLogger({ level: 'silent' }),
+      log: this.log,
       clock: this.clock,
     };
   }

@@ -20,13 +20,13 @@ function start(ticks: Partial<Record<keyof Lookers, () => Promise<void>>> = {}) 
     orphans: ticked('orphans'),
   };
   const wake = (name: typeof machine) => void woken.push(keyOf(name));
-  return { clock, asked, woken, lookers, wake };
+  return { clock, asked, woken, lookers, machines: { wake, all: () => [] } };
 }
 
 describe('a look at AWS', () => {
   it('looks at instances first, and tells at once what has changed', async () => {
-    const { clock, asked, woken, lookers, wake } = start();
-    await lookAt(async () => lookers, wake)(contextOf(clock));
+    const { clock, asked, woken, lookers, machines } = start();
+    await lookAt(async () => lookers, machines)(contextOf(clock));
     expect(asked).toEqual(['machines', 'upkeep', 'orphans']);
     expect(woken).toEqual(['default/m']);
     expect(clock.armed).toBe(0);
@@ -34,16 +34,16 @@ describe('a look at AWS', () => {
 
   it('tells of the others while one region does not answer', async () => {
     const never = () => new Promise<void>(() => undefined);
-    const { clock, asked, woken, lookers, wake } = start({ machines: never, upkeep: never });
-    void lookAt(async () => lookers, wake)(contextOf(clock));
+    const { clock, asked, woken, lookers, machines } = start({ machines: never, upkeep: never });
+    void lookAt(async () => lookers, machines)(contextOf(clock));
     await clock.advance(1_000);
     expect(asked).toEqual(['machines', 'upkeep', 'orphans']);
     expect(woken).toEqual(['default/m']);
   });
 
   it('does nothing before there is anything at AWS', async () => {
-    const { clock, woken, wake } = start();
-    await lookAt(async () => undefined, wake)(contextOf(clock));
+    const { clock, woken, machines } = start();
+    await lookAt(async () => undefined, machines)(contextOf(clock));
     expect(woken).toEqual([]);
   });
 });

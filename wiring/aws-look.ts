@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One look at everything at AWS, and what follows for machines.
 import type { ChangeFeed } from '../backends/backend.ts';
-import { changeFeedTick } from '../controllers/machine/change-feed.ts';
+import { changeFeedTick, type FedMachines } from '../controllers/machine/change-feed.ts';
 import type { Ctx } from '../runtime/context.ts';
-import type { ObjectName } from '../runtime/object.ts';
 import { sleep } from '../runtime/sleep.ts';
 
 /** An answer comes in less; a region that does not answer must not keep the news of the others. */
@@ -24,13 +23,13 @@ export interface Lookers {
 /** Looks at instances, then wakes the machines of those that have changed. Does nothing while `known` knows none. */
 export function lookAt(
   known: () => Promise<Lookers | undefined>,
-  wake: (machine: ObjectName) => void,
+  machines: FedMachines,
 ): (ctx: Ctx) => Promise<void> {
   const feed: ChangeFeed = {
     changes: async (ctx, cursor) =>
       (await known())?.machines.changes(ctx, cursor) ?? { machines: [], cursor },
   };
-  const tell = changeFeedTick(feed, wake);
+  const tell = changeFeedTick(feed, machines);
   return async (ctx) => {
     const lookers = await known();
     if (lookers === undefined) return;

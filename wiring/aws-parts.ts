@@ -11,6 +11,7 @@ import { createAWSBackend } from '../backends/aws/machine-backend.ts';
 import { createAWSNetwork } from '../backends/aws/network/network.ts';
 import { createAWSPoolBackend } from '../backends/aws/pool/pool-backend.ts';
 import { createAWSSessions } from '../backends/aws/session/sessions.ts';
+import { createRest } from '../backends/aws/rest.ts';
 import { createSizing } from '../backends/aws/sizing.ts';
 import { createUpkeep } from '../backends/aws/upkeep/upkeep.ts';
 import { createUserDataStore } from '../backends/aws/user-data/user-data.ts';
@@ -31,15 +32,16 @@ export interface AWSPartsOptions {
 /** What the manager takes of AWS. */
 export function awsParts({ identities, clock, metrics, windowMs, orphans }: AWSPartsOptions) {
   const sessions = createAWSSessions({ identities, clock, metrics });
-  const network = createAWSNetwork({ sessions, clock, windowMs });
-  const targets = createAWSLoadBalancer({ sessions, network, clock });
+  const rest = createRest(clock);
+  const network = createAWSNetwork({ sessions, rest, clock, windowMs });
+  const targets = createAWSLoadBalancer({ sessions, network, rest, clock, windowMs });
   const userData = createUserDataStore();
   const observation = createObservation({ sessions, clock, windowMs });
   const instanceTypes = createInstanceTypes(clock);
   const lookUps = { instanceTypes, images: createImages(clock), existing: createExistingResources(clock) };
   const sizing = createSizing({ sessions, types: instanceTypes });
-  const shared = { sessions, network, targets, userData, observation, sizing, clock, windowMs };
-  const upkeep = createUpkeep({ ...shared, existing: lookUps.existing });
+  const shared = { sessions, rest, network, targets, userData, observation, sizing, clock, windowMs };
+  const upkeep = createUpkeep({ ...shared, existing: lookUps.existing, metrics });
   const terminate = createTerminate(clock, (session) => observation.store(session));
   return {
     machines: createAWSBackend({ ...shared, ...lookUps, upkeep }),
@@ -47,7 +49,10 @@ export function awsParts({ identities, clock, metrics, windowMs, orphans }: AWSP
     orphans: createOrphans({ ...shared, ...orphans, terminate, metrics }),
     clusters: { ...network, ...targets },
     pools: createAWSPoolBackend({ ...shared, ...lookUps }),
-    close: () => sessions.close(),
+    close() {
+      upkeep.close();
+      sessions.close();
+    },
   };
 }
 

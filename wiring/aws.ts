@@ -4,6 +4,7 @@ import { TSClusterIdentityKind } from '../api/kinds.ts';
 import type { MachineBackend, Planning, Sizing, Upkeep } from '../backends/backend.ts';
 import type { ClusterLoadBalancer, ClusterNetwork } from '../backends/cluster-backend.ts';
 import type { MachinePoolBackend } from '../backends/machine-pool-backend.ts';
+import { machinesWith } from '../controllers/machine/change-feed.ts';
 import { createCloudIdentities } from '../controllers/identity/cloud-identities.ts';
 import type { ObjectName } from '../runtime/object.ts';
 import type { Runnable } from '../runtime/runnable.ts';
@@ -40,7 +41,10 @@ export function aws(flags: Flags, base: Foundation) {
         ...base,
         name: 'aws-instances',
         everyMs: LOOK_TICK_MS,
-        tick: lookAt(() => parts.known(), wake),
+        tick: lookAt(() => parts.known(), {
+          wake,
+          all: () => machinesWith(base.cache, (spec) => spec.aws !== undefined),
+        }),
       }),
       atStop('aws', async () => (await parts.known())?.close()),
     ],
@@ -75,6 +79,7 @@ function machinesOf(parts: Lazy<AWSParts>): MachineBackend & Planning & Upkeep &
 function clustersOf(parts: Lazy<AWSParts>): ClusterNetwork & ClusterLoadBalancer {
   const backend = async () => (await parts.get()).clusters;
   return {
+    accountOf: async (...args) => (await backend()).accountOf(...args),
     ensureNetwork: async (...args) => (await backend()).ensureNetwork(...args),
     removeNetwork: async (...args) => (await backend()).removeNetwork(...args),
     ensureLoadBalancer: async (...args) => (await backend()).ensureLoadBalancer(...args),

@@ -17,7 +17,8 @@ import { openInMemoryCloud } from '../backends/inmemory/sqlite-cloud.ts';
 import { byCluster, byOwnerCluster, CLUSTER_INDEX, OWNER_CLUSTER_INDEX } from '../contract/watches.ts';
 import { clusterReconciler } from '../controllers/cluster/reconciler.ts';
 import { clusterWatches } from '../controllers/cluster/watches.ts';
-import { changeFeedTick } from '../controllers/machine/change-feed.ts';
+import { changeFeedTick, machinesWith } from '../controllers/machine/change-feed.ts';
+import { createLostInstances, type LostInstances } from '../controllers/machine/lost.ts';
 import { machineReconciler } from '../controllers/machine/reconciler.ts';
 import { machineWatches } from '../controllers/machine/watches.ts';
 import { machinePoolReconciler } from '../controllers/machinepool/reconciler.ts';
@@ -39,6 +40,8 @@ import { remediation } from './remediation.ts';
 const SIMULATOR_TICK_MS = 200;
 /** How often a backend is asked what changed: less than one call per account and second while nothing happens (invariant 12). */
 const CHANGES_TICK_MS = 1_500;
+/** How often instances whose TSMachines are gone are asked whether they have ended. */
+const LOST_TICK_MS = 3_000;
 
 /** Serves TSCluster, TSMachine, TSMachineTemplate, TSHost and TSRemediation. */
 export function infrastructureManager(flags: Flags): Manager {
@@ -47,11 +50,9 @@ export function infrastructureManager(flags: Flags): Manager {
   const { backend, simulator, stop } = inMemory(base, flags['in-memory-database']);
   const hosts = hostsOver(flags, base);
   const aws = awsOver(flags, base);
-  const { clusters, machines, templates, pools } = controllers(flags, base, {
-    inMemory: backend,
-    hosts,
-    aws,
-  });
+  const lost = createLostInstances(base);
+  const backends = { inMemory: backend, hosts, aws };
+  const { clusters, machines, templates, pools } = controllers(flags, { ...base, lost }, backends);
   return managerOf(flags, base, {
     lease: 'ts-provider-leader',
     background: [
@@ -65,7 +66,16 @@ export function infrastructureManager(flags: Flags): Manager {
         ...base,
         name: 'in-memory-changes',
         everyMs: CHANGES_TICK_MS,
-        tick: changeFeedTick(backend, (name) => machines.wake(name)),
+        tick: changeFeedTick(backend, {
+          wake: (name) => machines.wake(name),
+          all: () => machinesWith(base.cache, (spec) => spec.aws === undefined && spec.host === undefined),
+        }),
+      }),
+      createTicker({
+        ...base,
+        name: 'lost-instances',
+        everyMs: LOST_TICK_MS,
+        tick: (ctx) => lost.tick(ctx),
       }),
       atStop('in-memory-cloud', stop),
       ...hosts.background,
@@ -113,7 +123,9 @@ interface AllBackends {
   readonly aws: AWS;
 }
 
-function controllers(flags: Flags, base: Foundation, { inMemory, hosts, aws }: AllBackends) {
+type MachineFoundation = Foundation & { readonly lost: LostInstances };
+
+function controllers(flags: Flags, base: MachineFoundation, { inMemory, hosts, aws }: AllBackends) {
   const { cache } = base;
   const backends: Backends = {
     for(spec) {

@@ -151,6 +151,25 @@ export const AWSClusterSpecSchema = Type.Object(
       },
       { description: 'Who we are at AWS: a TSClusterIdentity that allows this namespace.' },
     ),
+    accountID: Type.Optional(
+      Type.String({
+        description:
+          'Account of the identity, twelve digits in quotes. Absent: written by the controller before it makes anything. Fixed from then on: ' +
+          'with an identity of another account nothing is made, changed or deleted.',
+        pattern: '^[0-9]{12}$',
+        maxLength: 12,
+      }),
+    ),
+    interruptionQueue: Type.Optional(
+      Type.String({
+        description:
+          'Name of an SQS queue in the account and region of the cluster that EventBridge puts events of EC2 into: spot notices, rebalance ' +
+          'recommendations. Its messages are read and deleted. Absent: notices are asked for, and rebalance recommendations are not known.',
+        pattern: '^[A-Za-z0-9_-]+$',
+        minLength: 1,
+        maxLength: 80,
+      }),
+    ),
     network: NetworkSchema,
     tags: Type.Optional(TagsSchema),
   },

@@ -6,14 +6,15 @@ import { SubnetReferenceSchema } from './filters.ts';
 import { AWSMachineSpecSchema } from './machine.ts';
 
 const { instanceType, image, securityGroups, rootVolume, volumes } = AWSMachineSpecSchema.properties;
-const { iamInstanceProfile, keyName, publicIP, metadataOptions, tags, spot, onInterruption } =
+const { iamInstanceProfile, keyName, publicIP, metadataOptions, tags, spot } =
   AWSMachineSpecSchema.properties;
+const { onInterruption, onRebalance } = AWSMachineSpecSchema.properties;
 
 /** Schema of {@link AWSMachinePoolSpec}. */
 export const AWSMachinePoolSpecSchema = Type.Object(
   {
     ...{ instanceType, image, securityGroups, rootVolume, volumes },
-    ...{ iamInstanceProfile, keyName, publicIP, metadataOptions, tags, spot, onInterruption },
+    ...{ iamInstanceProfile, keyName, publicIP, metadataOptions, tags, spot, onInterruption, onRebalance },
     subnets: Type.Optional(
       Type.Array(SubnetReferenceSchema, {
         description:

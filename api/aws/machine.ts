@@ -332,6 +332,13 @@ export const AWSMachineSpecSchema = Type.Object(
           'Replace: the Machine is deleted, so that Cluster API cordons, drains and replaces it. Control plane machines are only reported.',
       }),
     ),
+    onRebalance: Type.Optional(
+      Type.Enum(['Report', 'Replace'], {
+        description:
+          'What follows a rebalance recommendation, which only comes by aws.interruptionQueue of the TSCluster. ' +
+          'Report and Replace as of onInterruption; absent: Report.',
+      }),
+    ),
     userData: Type.Optional(
       Type.Object(
         {

@@ -36,7 +36,7 @@ const PARAMETERS = ['arn:*:ssm:*:*:parameter/ts-provider/*'];
 /** By name: whoever may set tags of any group could make any group ours. */
 const GROUPS = ['arn:*:autoscaling:*:*:autoScalingGroup:*:autoScalingGroupName/ts-provider-*'];
 
-/** Every grant but those that a site has to fill in: roles of instances, parameters that name images, keys of volumes. */
+/** Every grant but those that a site has to fill in: roles of instances, parameters that name images, keys of volumes, queues of interruptions. */
 export const GRANTS: readonly Grant[] = [
   // Who we are, and where the machines of a cluster can be: every part has to know.
   {

@@ -9,6 +9,7 @@ import { createBackOff } from './instance/back-off.ts';
 import { createInstance } from './instance/create.ts';
 import { createTerminate, destroyInstance } from './instance/destroy.ts';
 import { createExistingResources, type ExistingResources } from './instance/existing.ts';
+import { createFreshResources } from './instance/fresh-resources.ts';
 import { createImages, type Images } from './instance/image.ts';
 import { createInstanceTypes, type InstanceTypes } from './instance/instance-type.ts';
 import { createObservation, type Observation } from './instance/observation.ts';
@@ -52,9 +53,11 @@ export function createAWSBackend(options: AWSBackendOptions): AWSBackend {
   const observation = options.observation ?? createObservation({ sessions, clock, windowMs });
   const attempts = createAttempts({ clock, windowMs });
   const backOff = createBackOff(clock);
+  const fresh = createFreshResources({ clock, windowMs });
   const planner = createPlanner({ sessions, attempts, backOff, lookUps: lookUpsOf(options) });
   const terminate = createTerminate(clock, (session) => observation.store(session));
-  const deps = { sessions, observation, attempts, userData, windowMs, planner, backOff, targets, terminate };
+  const shared = { sessions, observation, attempts, userData, windowMs };
+  const deps = { ...shared, planner, backOff, fresh, targets, terminate };
   return {
     observe: (ctx, machine) => edge(ctx, () => observeInstance(ctx, deps, machine)),
     plan: (ctx, machine) => edge(ctx, () => planner.plan(ctx, machine)),

@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import type { Clock } from '../../runtime/clock.ts';
-import { TerminalError, TransientError } from '../../runtime/errors.ts';
-import type { Changes } from '../backend.ts';
+import { TerminalError } from '../../runtime/errors.ts';
+import { type Changes, CursorLostError } from '../backend.ts';
 import type { Claim, CloudCounts, InMemoryCloud, JobResult, RunRequest } from './cloud.ts';
 import { inTransaction, openDatabase } from './cloud-schema.ts';
 import { checkOwner, type GuestJob, type Instance, instanceOf, jobOf, type Rehearsal } from './instance.ts';
@@ -126,7 +126,7 @@ class SqliteCloud implements InMemoryCloud {
     if (cursor === '') return { cursor: this.cursorAt(latest), machines: [] };
     const [databaseID, since] = cursor.split(':');
     if (databaseID !== this.databaseID)
-      throw new TransientError('The instance database is another one; start over');
+      throw new CursorLostError('The instance database is another one; start over');
     const rows = this.sql('SELECT namespace, name FROM instances WHERE changed > ? ORDER BY changed').all(
       Number(since),
     );

@@ -30,11 +30,14 @@ const FEATURE_OF: Readonly<Record<string, Feature>> = {
 
 const SERVICE_OF: Readonly<Record<string, string>> = {
   ...{ ec2: 'ec2', 'elastic-load-balancing-v2': 'elasticloadbalancing', 'auto-scaling': 'autoscaling' },
-  ...{ sts: 'sts', 'secrets-manager': 'secretsmanager', ssm: 'ssm' },
+  ...{ sts: 'sts', 'secrets-manager': 'secretsmanager', ssm: 'ssm', sqs: 'sqs' },
 };
 
 /** What a site fills in by ARN. */
-const BY_OPTION = ['ssm:GetParameter', 'sts:AssumeRole'];
+const BY_OPTION = [
+  ...['ssm:GetParameter', 'sts:AssumeRole'],
+  ...['sqs:DeleteMessageBatch', 'sqs:GetQueueUrl', 'sqs:ReceiveMessage'],
+];
 
 const root = resolve(import.meta.dirname, '../../backends/aws');
 
@@ -165,6 +168,20 @@ describe('ts-provider aws iam-policy', () => {
       ({ Sid }) => Sid === 'ReadImageParameters',
     );
     expect(read?.Resource).toEqual(['arn:aws:ssm:eu-central-1:1:parameter/images/*']);
+  });
+
+  it('reads and empties the queues that are named, whatever the features, and no others', () => {
+    const queue = 'arn:aws:sqs:eu-central-1:123456789012:interruptions';
+    const all = statements('--features', 'pools', '--interruption-queues', queue);
+    expect(all.filter(({ Action }) => Action.some((action) => action.startsWith('sqs:')))).toEqual([
+      {
+        Sid: 'ReadInterruptionQueues',
+        Effect: 'Allow',
+        Action: ['sqs:DeleteMessage', 'sqs:GetQueueUrl', 'sqs:ReceiveMessage'],
+        Resource: [queue],
+      },
+    ]);
+    expect(actionsOf().filter((action) => action.startsWith('sqs:'))).toEqual([]);
   });
 
   it('fits into a managed policy for each feature, and says so where it does not', () => {

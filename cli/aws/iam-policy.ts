@@ -22,6 +22,7 @@ asked of AWS.
   --image-parameters ARNS         SSM parameters that name images; default: the public ones
   --kms-keys ARNS                 keys that volumes are encrypted with, besides the default one of the account
   --assume-roles ARNS             roles that TSClusterIdentities assume
+  --interruption-queues ARNS      SQS queues that TSClusters name; without them none is read
   --for manager|instances         instances: what the role of an instance profile needs for bootstrap data in Secrets Manager or SSM
 `;
 
@@ -45,6 +46,7 @@ export interface PolicyOptions {
   readonly imageParameters: readonly string[];
   readonly kmsKeys: readonly string[];
   readonly assumeRoles: readonly string[];
+  readonly interruptionQueues: readonly string[];
 }
 
 /** A policy, and what is to be said about it. */
@@ -63,6 +65,7 @@ export function iamPolicyCommand(args: readonly string[]): PrintedPolicy {
       'image-parameters': { type: 'string', default: PUBLIC_PARAMETERS },
       'kms-keys': { type: 'string', default: '' },
       'assume-roles': { type: 'string', default: '' },
+      'interruption-queues': { type: 'string', default: '' },
       for: { type: 'string', default: 'manager' },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -76,6 +79,7 @@ export function iamPolicyCommand(args: readonly string[]): PrintedPolicy {
     imageParameters: arns('image-parameters', values['image-parameters']),
     kmsKeys: arns('kms-keys', values['kms-keys']),
     assumeRoles: arns('assume-roles', values['assume-roles']),
+    interruptionQueues: arns('interruption-queues', values['interruption-queues']),
   };
   const needsRoles = options.features.some((feature) => feature === 'machines' || feature === 'pools');
   const notes =
@@ -137,9 +141,13 @@ function conditionOf({ only, actions }: Grant): Statement['Condition'] {
   }
 }
 
+/** DeleteMessage allows deletion in batches as well. */
+const QUEUE_ACTIONS = ['sqs:DeleteMessage', 'sqs:GetQueueUrl', 'sqs:ReceiveMessage'];
+
 /** What no table can know. */
 function siteStatements(options: PolicyOptions): Statement[] {
-  const { features, instanceProfileRoles, imageParameters, kmsKeys, assumeRoles } = options;
+  const { features, instanceProfileRoles, imageParameters, kmsKeys, assumeRoles, interruptionQueues } =
+    options;
   const makesInstances = features.some((feature) => feature === 'machines' || feature === 'pools');
   const services = features.flatMap((feature) => SERVICE_LINKED[feature] ?? []).sort();
   const statements: (Statement & { readonly isWanted: boolean })[] = [
@@ -184,6 +192,13 @@ function siteStatements(options: PolicyOptions): Statement[] {
       Effect: 'Allow',
       Action: ['sts:AssumeRole'],
       Resource: assumeRoles,
+    },
+    {
+      isWanted: interruptionQueues.length > 0,
+      Sid: 'ReadInterruptionQueues',
+      Effect: 'Allow',
+      Action: QUEUE_ACTIONS,
+      Resource: interruptionQueues,
     },
   ];
   return statements

@@ -29,7 +29,13 @@ class PlayedCloud implements CloudCluster {
   };
   removal: Destroyed = { state: 'gone' };
   before: () => void = () => undefined;
+  account: string | Error = '111111111111';
+  accountAsked = 0;
 
+  accountOf() {
+    this.accountAsked += 1;
+    return this.account instanceof Error ? Promise.reject(this.account) : Promise.resolve(this.account);
+  }
   ensureNetwork(_ctx: unknown, cluster: ClusterFacts) {
     this.note('ensureNetwork', cluster);
     return this.network instanceof Error ? Promise.reject(this.network) : Promise.resolve(this.network);
@@ -69,11 +75,12 @@ beforeEach(() => {
 const condition = (type: string) => world.tsCluster()?.status?.conditions?.find((one) => one.type === type);
 
 describe('making', () => {
-  it('is asked only once finalizer and infrastructureID are on the API server (invariant 1)', async () => {
+  it('is asked only once finalizer, infrastructureID and account are on the API server (invariant 1)', async () => {
     cloud.before = () => {
       const { metadata, spec: stored } = world.tsCluster()!;
       expect(metadata.finalizers).toEqual([TSCLUSTER_FINALIZER]);
       expect(stored.infrastructureID).toMatch(/^c1-[0-9a-f]{8}$/);
+      expect(stored.aws).toEqual({ ...spec.aws, accountID: '111111111111' });
     };
     await world.reconcileCluster();
     expect(cloud.asked).toEqual(['ensureNetwork', 'ensureLoadBalancer']);
@@ -110,10 +117,12 @@ describe('making', () => {
       if (++writes === nth) throw new Error('killed');
     };
     await expect(world.reconcileCluster()).rejects.toThrow();
-    const { infrastructureID } = world.tsCluster()!.spec;
+    const { infrastructureID, aws } = world.tsCluster()!.spec;
+    expect(aws?.accountID).toBe('111111111111');
     await world.reconcileCluster();
+    expect(cloud.accountAsked).toBe(1);
     expect(world.tsCluster()).toMatchObject({
-      spec: { infrastructureID, controlPlaneEndpoint: { host: 'nlb.example.org' } },
+      spec: { infrastructureID, aws, controlPlaneEndpoint: { host: 'nlb.example.org' } },
       status: { initialization: { provisioned: true } },
     });
   });
@@ -169,6 +178,93 @@ describe('making', () => {
       message: expect.stringContaining('throttled') as string,
     });
     expect(world.tsCluster()?.status?.failureDomains).toEqual(before?.failureDomains);
+  });
+});
+
+describe('the account', () => {
+  it('is recorded in one write with the name, and never asked for again', async () => {
+    await world.reconcileCluster();
+    const [first] = world.api.writes;
+    expect(first?.body).toMatchObject({
+      metadata: { finalizers: [TSCLUSTER_FINALIZER] },
+      spec: {
+        infrastructureID: expect.any(String) as string,
+        aws: { accountID: '111111111111' },
+      },
+    });
+    cloud.account = '222222222222';
+    await world.reconcileCluster();
+    expect(cloud.accountAsked).toBe(1);
+    expect(cloud.facts?.spec.aws?.accountID).toBe('111111111111');
+  });
+
+  it('is added to the name that an older version has recorded, which stays', async () => {
+    world.api.put(tsCluster({ spec: { ...spec, infrastructureID: 'c1-old' } }));
+    await world.reconcileCluster();
+    expect(world.tsCluster()?.spec).toMatchObject({
+      infrastructureID: 'c1-old',
+      aws: { accountID: '111111111111' },
+    });
+    expect(cloud.facts).toMatchObject({
+      infrastructureID: 'c1-old',
+      spec: { aws: { accountID: '111111111111' } },
+    });
+  });
+
+  it('nothing is made when the API server does not keep it', async () => {
+    const { client } = world.api;
+    Object.defineProperty(world.api, 'client', {
+      get: () => ({
+        ...client,
+        patch: async (...[kind, name]: Parameters<typeof client.patch>) => world.api.read(kind, name),
+      }),
+    });
+    await expect(world.reconcileCluster()).rejects.toThrow(/did not keep .*spec\.aws\.accountID/);
+    expect(cloud.asked).toEqual([]);
+  });
+
+  it('the finalizer is on the API server before anything is made, also where the rest was given', async () => {
+    const given = { ...spec, infrastructureID: 'c1-x', aws: { ...spec.aws!, accountID: '111111111111' } };
+    world.api.put(tsCluster({ spec: given }));
+    cloud.before = () => expect(world.tsCluster()?.metadata.finalizers).toEqual([TSCLUSTER_FINALIZER]);
+    await world.reconcileCluster();
+    expect(cloud.asked).toEqual(['ensureNetwork', 'ensureLoadBalancer']);
+    expect(cloud.accountAsked).toBe(0);
+  });
+
+  describe('of an identity that cannot be used', () => {
+    beforeEach(async () => {
+      cloud.account = new TerminalError('IdentityNotAllowed', 'TSClusterIdentity "prod" may not be used');
+      await expect(world.reconcileCluster()).rejects.toThrow('may not be used');
+    });
+
+    it('records and makes nothing, and is a condition with its reason', () => {
+      expect(cloud.asked).toEqual([]);
+      expect(world.tsCluster()?.spec).toEqual(spec);
+      for (const type of ['NetworkReady', 'ControlPlaneEndpointReady', 'Ready'])
+        expect(condition(type)).toMatchObject({ status: 'False', reason: 'IdentityNotAllowed' });
+    });
+
+    it('does not keep the cluster from being deleted', async () => {
+      world.api.remove(TSMachineKind, world.m1);
+      world.api.remove(TSClusterKind, world.c1);
+      await world.reconcileCluster();
+      expect(cloud.asked).toEqual([]);
+      expect(world.tsCluster()).toBeUndefined();
+    });
+
+    it('goes on when it can be', async () => {
+      cloud.account = '111111111111';
+      await world.reconcileCluster();
+      expect(condition('Ready')?.status).toBe('True');
+    });
+  });
+
+  it('of a cloud that does not answer just now: the cluster waits', async () => {
+    cloud.account = new TransientError('GetCallerIdentity: throttled');
+    await expect(world.reconcileCluster()).rejects.toThrow('throttled');
+    expect(condition('NetworkReady')).toMatchObject({ status: 'Unknown', reason: 'Retrying' });
+    expect(world.tsCluster()?.spec.infrastructureID).toBeUndefined();
   });
 });
 

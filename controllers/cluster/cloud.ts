@@ -4,10 +4,12 @@
 import { randomBytes } from 'node:crypto';
 import { Reason } from '../../api/conditions.ts';
 import { TSCLUSTER_FINALIZER } from '../../api/labels.ts';
+import type { TSCluster } from '../../api/tscluster.ts';
 import type { ClusterFacts, Ensured } from '../../backends/cluster-backend.ts';
 import { hold, next, type Step } from '../../contract/phases.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import { hasFinalizer } from '../../runtime/finalizers.ts';
+import { nameOf } from '../../runtime/object.ts';
 import { isValid } from './load-balancer.ts';
 import type { ClusterScope } from './scope.ts';
 
@@ -21,21 +23,30 @@ export function isAtCloud({ object, cloud }: ClusterScope): boolean {
   return object.spec.aws !== undefined && cloud !== undefined;
 }
 
-/** Gives the cluster the name that its resources carry, together with the finalizer, in a write of its own. */
-export async function recordInfrastructureID(_ctx: Ctx, scope: ClusterScope): Promise<Step> {
-  const { object } = scope;
-  if (!isAtCloud(scope)) return next();
-  if (object.spec.infrastructureID === undefined) {
+/**
+ * Gives the cluster the name that its resources carry, and says in which account they are, together with the finalizer, in a write of its
+ * own. An older version has recorded the name alone.
+ */
+export async function recordInfrastructureID(ctx: Ctx, scope: ClusterScope): Promise<Step> {
+  const { object, cloud } = scope;
+  if (cloud === undefined || !isAtCloud(scope)) return next();
+  if (!isRecorded(object)) {
+    // First: an identity that cannot be used leaves nothing behind, and may be of any account.
+    const accountID = await cloud.accountOf(ctx, { ...nameOf(object), spec: object.spec });
     const name = object.metadata.name.replaceAll('.', '-').slice(0, NAME_LENGTH);
-    object.spec.infrastructureID = `${name}-${randomBytes(4).toString('hex')}`;
-    await scope.persist();
+    object.spec.infrastructureID ??= `${name}-${randomBytes(4).toString('hex')}`;
+    object.spec.aws = { ...object.spec.aws!, accountID };
   }
-  if (object.spec.infrastructureID === undefined || !hasFinalizer(object, TSCLUSTER_FINALIZER)) {
-    throw new Error(
-      'The API server did not keep spec.infrastructureID and the finalizer; check that the installed CRD is current',
-    );
-  }
-  return next();
+  // No request where the API server has all of it.
+  await scope.persist();
+  if (isRecorded(object) && hasFinalizer(object, TSCLUSTER_FINALIZER)) return next();
+  throw new Error(
+    'The API server did not keep spec.infrastructureID, spec.aws.accountID and the finalizer; check that the installed CRD is current',
+  );
+}
+
+function isRecorded({ spec }: TSCluster): boolean {
+  return spec.infrastructureID !== undefined && spec.aws?.accountID !== undefined;
 }
 
 export async function ensureNetwork(ctx: Ctx, scope: ClusterScope): Promise<Step> {

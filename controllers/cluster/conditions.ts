@@ -37,10 +37,13 @@ export function clusterConditions(scope: ClusterScope, outcome: PhaseOutcome, no
   );
 }
 
+/** Those that need the identity, or the network. */
+const NETWORK_PHASES: readonly string[] = ['recordInfrastructureID', 'ensureNetwork'];
+
 /** `undefined` where the cluster has no network of its own, or where nothing new is known of it. */
 function networkVerdict(scope: ClusterScope, outcome: PhaseOutcome): Verdict | undefined {
   const { facts } = scope;
-  if (outcome.failedPhase === 'ensureNetwork')
+  if (NETWORK_PHASES.includes(outcome.failedPhase ?? ''))
     return failed(scope, ConditionType.NetworkReady, outcome.error);
   if (facts.network === undefined) return undefined;
   if (facts.network.state === 'ready') return { status: 'True', reason: Reason.NetworkReady, message: '' };

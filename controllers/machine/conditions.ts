@@ -94,6 +94,7 @@ const TROUBLE: readonly string[] = [
   Reason.QuotaExceeded,
   Reason.SpotInterruption,
   Reason.MaintenanceScheduled,
+  Reason.RebalanceRecommended,
 ];
 
 /** The Event to record when the instance came into trouble in this pass. Normal life has conditions only: writes are scarce. */

@@ -7,7 +7,7 @@ import type { Client } from '../../runtime/client.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import { errorMessage, TerminalError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import { keyOf, nameOf } from '../../runtime/object.ts';
+import { nameOf } from '../../runtime/object.ts';
 import { machineFacts, type MachineScope } from './scope.ts';
 
 /** How long an instance may take to end. */
@@ -95,7 +95,7 @@ async function askToEnd(ctx: Ctx, { backend, machine, log }: Lost): Promise<stri
 
 function giveUp({ log, machine }: Lost, left: string): void {
   const text = 'The instance of a deleted TSMachine has not ended in time; it is left so';
-  log.warn({ machine: keyOf(machine), providerID: machine.providerID, left }, text);
+  log.warn({ providerID: machine.providerID, left }, text);
 }
 
 function nowMs({ clock }: Ctx): number {

@@ -3,13 +3,11 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Cluster } from '../../api/cluster-api.ts';
 import { Reason } from '../../api/conditions.ts';
 import { TSMACHINE_FINALIZER } from '../../api/labels.ts';
-import { ClusterKind, MachineKind, SecretKind } from '../../api/kinds.ts';
+import { ClusterKind, SecretKind } from '../../api/kinds.ts';
 import type { TSMachine } from '../../api/tsmachine.ts';
 import type { CreateIntent } from '../../backends/backend.ts';
 import { bootstrapDataOf } from '../../contract/bootstrap-data.ts';
-import { isControlPlane } from '../../contract/owners.ts';
 import { hold, next, type Phase, type Step } from '../../contract/phases.ts';
-import { isDeleting } from '../../contract/served.ts';
 import type { Client } from '../../runtime/client.ts';
 import { hasPassed } from '../../runtime/clock.ts';
 import type { Ctx } from '../../runtime/context.ts';
@@ -18,12 +16,14 @@ import { addFinalizer, hasFinalizer, removeFinalizer } from '../../runtime/final
 import type { Cache } from '../../runtime/informer.ts';
 import { nameOf } from '../../runtime/object.ts';
 import { nextIntent } from './intent.ts';
+import type { Replacement } from './replacement.ts';
 import { machineFacts, type MachineScope } from './scope.ts';
 
 /** What phases need of the management cluster. */
 export interface PhaseDeps {
   readonly client: Client;
   readonly cache: Cache;
+  readonly replacement: Replacement;
   /** Writes metadata and spec of the scope's object now and reads the answer back into it. */
   readonly persist: (scope: MachineScope) => Promise<void>;
 }
@@ -52,7 +52,7 @@ export function normalPhases(deps: PhaseDeps): readonly Phase<MachineScope>[] {
     {
       name: 'replaceInterrupted',
       role: 'acts',
-      run: (ctx, scope) => replaceInterrupted(ctx, scope, deps.client),
+      run: (ctx, scope) => deps.replacement.replaceInterrupted(ctx, scope),
     },
     // After recordIntent, which has to see what the API server holds and not what we are about to write.
     { name: 'keepHold', role: 'reports', run: (_ctx, scope) => keepHold(scope) },
@@ -191,27 +191,6 @@ async function lookAfterInstance(ctx: Ctx, scope: MachineScope): Promise<Step> {
   if (instance === undefined || instance.state === 'absent' || instance.state === 'failed') return next();
   const report = await scope.backend.upkeep?.(ctx, machineFacts(scope), instance);
   if (report !== undefined) scope.facts.upkeep = report;
-  return next();
-}
-
-/**
- * Whoever deletes a Machine has it cordoned, drained and replaced by core (DEL): in time, if the notice is long enough. Never a control
- * plane machine: its member of etcd would go without anybody asking whether the others can do without it.
- */
-async function replaceInterrupted(ctx: Ctx, scope: MachineScope, client: Client): Promise<Step> {
-  const { machine, facts } = scope;
-  const { interruption } = facts.upkeep ?? {};
-  if (interruption?.replace !== true || machine === undefined || isDeleting(machine)) return next();
-  if (isControlPlane(machine, scope.object)) return next();
-  ctx.log.info(
-    { reason: interruption.reason },
-    'Deleting the Machine, since its instance will be taken away',
-  );
-  const { uid } = machine.metadata;
-  await client.delete(MachineKind, nameOf(machine), {
-    signal: ctx.signal,
-    ...(uid !== undefined && { uid }),
-  });
   return next();
 }
 

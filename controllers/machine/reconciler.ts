@@ -16,8 +16,9 @@ import { keyOf, nameOf } from '../../runtime/object.ts';
 import { patchHelper, type PatchHelper } from '../../runtime/patch-helper.ts';
 import { done, type Outcome, waitFor } from '../../runtime/result.ts';
 import { MACHINE_CONDITIONS, machineConditions, newTrouble } from './conditions.ts';
-import { endLostInstance } from './lost.ts';
+import type { LostInstances } from './lost.ts';
 import { DELETE, normalPhases } from './phases.ts';
+import { createReplacement, type Replacement } from './replacement.ts';
 import { findOwners, type MachineScope } from './scope.ts';
 
 export interface MachineDeps {
@@ -25,12 +26,15 @@ export interface MachineDeps {
   readonly cache: Cache;
   readonly backends: Backends;
   readonly events: EventRecorder;
+  /** Ends instances whose TSMachines went away while they were made. */
+  readonly lost: LostInstances;
   /** `--watch-filter` (GEN-15). */
   readonly watchFilter?: string | undefined;
 }
 
 /** The reconcile function of the TSMachine controller. */
 export function machineReconciler(deps: MachineDeps): Reconcile {
+  const replacement = createReplacement(deps);
   return async (ctx, name) => {
     const object = toServe(deps.cache.get(TSMachineKind, name), { ...deps, finalizer: TSMACHINE_FINALIZER });
     if (object === undefined) return done();
@@ -49,12 +53,17 @@ export function machineReconciler(deps: MachineDeps): Reconcile {
     if (paused !== '') return reportPaused({ object, patch, message: paused, now: ctx.clock.now() });
 
     const scope: MachineScope = { object, ...owners, backend: deps.backends.for(object.spec), facts: {} };
-    return drive({ ...ctx, log }, scope, patch, deps);
+    return drive({ ...ctx, log }, scope, patch, { ...deps, replacement });
   };
 }
 
 /** Phases, conditions, one patch: in this order, also when a phase failed. */
-async function drive(ctx: Ctx, scope: MachineScope, patch: PatchHelper, deps: MachineDeps): Promise<Outcome> {
+async function drive(
+  ctx: Ctx,
+  scope: MachineScope,
+  patch: PatchHelper,
+  deps: MachineDeps & { readonly replacement: Replacement },
+): Promise<Outcome> {
   const { object } = scope;
   const phases = isDeleting(object) ? DELETE : normalPhases({ ...deps, persist: () => patch.applySpec() });
   const outcome = await runPhases(ctx, phases, scope);
@@ -64,7 +73,7 @@ async function drive(ctx: Ctx, scope: MachineScope, patch: PatchHelper, deps: Ma
   try {
     await patch.apply({ observedGeneration: outcome.ok });
   } catch (error) {
-    await endLostInstance(ctx, scope, deps.client);
+    await deps.lost.end(ctx, scope);
     throw error;
   }
   const trouble = newTrouble(before, conditions);

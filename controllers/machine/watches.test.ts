@@ -6,7 +6,8 @@ import { byCluster, CLUSTER_INDEX } from '../../contract/watches.ts';
 import type { InformerEvent } from '../../runtime/informer.ts';
 import type { KubeObject } from '../../runtime/object.ts';
 import { MachineWorld, tsMachine } from '../../test/machine-world.ts';
-import { changeFeedTick } from './change-feed.ts';
+import { CursorLostError } from '../../backends/backend.ts';
+import { changeFeedTick, machinesWith } from './change-feed.ts';
 import { machineWatches } from './watches.ts';
 
 const world = new MachineWorld();
@@ -104,12 +105,35 @@ describe('the change feed', () => {
         return { cursor: answer, machines: [{ namespace: 'ns', name: `m-${answer}` }] };
       },
     };
-    const tick = changeFeedTick(feed, ({ name }) => seen.push(name));
+    const tick = changeFeedTick(feed, { wake: ({ name }) => void seen.push(name), all: () => [] });
     const ctx = {} as Parameters<typeof tick>[0];
     await tick(ctx);
     await expect(tick(ctx)).rejects.toThrow();
     await tick(ctx);
     expect(asked).toEqual(['', '1', '1']);
     expect(seen).toEqual(['m-1', 'm-2']);
+  });
+
+  it('begins anew when it is lost: all machines are woken once, and then those that change', async () => {
+    const seen: string[] = [];
+    const asked: string[] = [];
+    const feed = {
+      changes: async (_ctx: unknown, cursor: string) => {
+        asked.push(cursor);
+        if (cursor === 'old') throw new CursorLostError('too old');
+        const next = asked.length === 1 ? 'old' : 'new';
+        return { cursor: next, machines: cursor === 'new' ? [{ namespace: 'ns', name: 'changed' }] : [] };
+      },
+    };
+    const all = () => machinesWith(world.api.cache({}), (spec) => spec.aws === undefined);
+    const tick = changeFeedTick(feed, { wake: ({ name }) => void seen.push(name), all });
+    const ctx = {} as Parameters<typeof tick>[0];
+    await tick(ctx);
+    expect(seen).toEqual([]);
+    await tick(ctx);
+    expect(asked).toEqual(['', 'old', '']);
+    expect(seen).toEqual([world.m1.name]);
+    await tick(ctx);
+    expect(seen).toEqual([world.m1.name, 'changed']);
   });
 });

@@ -97,7 +97,7 @@ function groupMissing({ object }: PoolScope): Step {
   const where = Object.entries(choice).map(([key, value]) => `${key} ${value}`);
   const message =
     `The group ${providerID} is not shown (${where.join(', ')}); no machine is ended for that, and it is made anew ` +
-    'once it was missing for a minute; see that the identity is that of the same account';
+    'once it was missing for a minute';
   return hold(Reason.GroupMissing, message, MISSING_POLL_MS);
 }
 

@@ -116,12 +116,14 @@ async function readBootstrapData(ctx: Ctx, scope: PoolScope, { client }: PoolPha
 const NAME_LENGTH = 60;
 
 /** Name, place and finalizer are on the API server, in one write, before the first side effect (invariant 1). */
-async function recordInfrastructureID(_ctx: Ctx, scope: PoolScope, deps: PoolPhaseDeps): Promise<Step> {
+async function recordInfrastructureID(ctx: Ctx, scope: PoolScope, deps: PoolPhaseDeps): Promise<Step> {
   const { object } = scope;
   if (isRecorded(object)) return next();
+  // First: a name without a place would stand for something that cannot be looked for.
+  const pool = { namespace: object.metadata.namespace ?? '', cluster: scope.tsCluster?.spec };
+  object.spec.choice ??= { ...(await scope.backend.place(ctx, pool)) };
   const name = object.metadata.name.replaceAll('.', '-').slice(0, NAME_LENGTH);
   object.spec.infrastructureID ??= `${name}-${randomBytes(4).toString('hex')}`;
-  object.spec.choice ??= { ...(await scope.backend.place(scope.tsCluster?.spec)) };
   addFinalizer(object, TSMACHINEPOOL_FINALIZER);
   await deps.persist(scope);
   if (isRecorded(object)) return next();

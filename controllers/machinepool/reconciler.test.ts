@@ -40,13 +40,22 @@ describe('from nothing to a pool', () => {
       expect(body).toMatchObject({
         spec: {
           infrastructureID: expect.stringMatching(/^p1-[0-9a-f]{8}$/) as string,
-          choice: { region: 'r' },
+          choice: { region: 'r', account: 'a' },
         },
         metadata: { finalizers: [TSMACHINEPOOL_FINALIZER] },
       });
     };
     await world.reconcile();
     expect(world.group.calls).toEqual(['ensure']);
+  });
+
+  it('records nothing while the place cannot be told, and can be deleted then', async () => {
+    world.group.backend.place = () => Promise.reject(new TerminalError('IdentityMissing', 'there is no i'));
+    await expect(world.reconcile()).rejects.toThrow('there is no i');
+    expect(world.pool()?.spec).toEqual({ aws: { instanceType: 'm5.large', image: { id: 'ami-1' } } });
+    expect(world.pool()?.metadata.finalizers ?? []).toEqual([]);
+    expect(ready()).toMatchObject({ status: 'False', reason: 'IdentityMissing' });
+    expect(world.group.calls).toEqual([]);
   });
 
   it('asks for nothing when what was recorded is not kept', async () => {
@@ -331,7 +340,9 @@ describe('a group that a look does not show', () => {
     expect(world.names()).toEqual(['p1-1', 'p1-2', 'p1-3']);
     expect(ready()).toMatchObject({
       ...{ status: 'False', reason: 'GroupMissing' },
-      message: expect.stringMatching(/^The group group is not shown \(region r, identity i\)/) as string,
+      message: expect.stringMatching(
+        /^The group group is not shown \(region r, identity i, account a\)/,
+      ) as string,
     });
     expect(world.pool()?.spec.providerIDList).toHaveLength(3);
     world.group.instances = instances;

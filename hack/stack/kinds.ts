@@ -57,6 +57,13 @@ export const MachineDeploymentKind: Kind<MachineOwner> = {
   namespaced: true,
 };
 
+export const ClusterClassKind: Kind = {
+  apiVersion: 'cluster.x-k8s.io/v1beta2',
+  kind: 'ClusterClass',
+  plural: 'clusterclasses',
+  namespaced: true,
+};
+
 function clusterScoped<T extends KubeObject>(apiVersion: string, kind: string): Kind<T> {
   return { apiVersion, kind, plural: `${kind.toLowerCase()}s`, namespaced: false };
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Networks on moto behind the fault proxy: each write is counted, and the manager can die at any of them.
+import { randomUUID } from 'node:crypto';
 import * as aws from '@aws-sdk/client-ec2';
 import type { AWSNetwork, NLBSpec } from '../../api/aws/cluster.ts';
 import { createAWSNetwork } from '../../backends/aws/network/network.ts';
 import type { NetworkReader } from '../../backends/aws/network/facts.ts';
+import { createRest } from '../../backends/aws/rest.ts';
 import type { AWSSession, AWSSessions } from '../../backends/aws/session/session.ts';
 import { createAWSSessions } from '../../backends/aws/session/sessions.ts';
+import type { AWSIdentity } from '../../backends/cloud-identities.ts';
 import type { ClusterFacts, ClusterNetwork, FailureDomain } from '../../backends/cluster-backend.ts';
 import { type Moto, startMoto } from '../../hack/stack/moto.ts';
 import { type TemporaryDirectory, temporaryDirectory } from '../../hack/stack/temporary-directory.ts';
@@ -19,6 +22,7 @@ import { type Proxy, startProxy } from './proxy/server.ts';
 
 export const REGION = 'us-east-1';
 const IDENTITY = 'account';
+const SOURCE = { kind: 'static', accessKeyID: 'test', secretAccessKey: 'test' } as const;
 
 /** More passes than any network needs. */
 const MAX_PASSES = 150;
@@ -55,6 +59,7 @@ export class NetworkWorld {
   readonly #dir: TemporaryDirectory;
   readonly #moto: Moto;
   readonly #sessions: AWSSessions;
+  #identity: AWSIdentity = { key: 'one', source: SOURCE, roles: [] };
 
   private constructor(dir: TemporaryDirectory, moto: Moto, proxy: Proxy) {
     this.#dir = dir;
@@ -62,9 +67,8 @@ export class NetworkWorld {
     this.proxy = proxy;
     const log = createLogger({ level: 'silent' });
     this.ctx = { signal: new AbortController().signal, log, clock: systemClock };
-    const source = { kind: 'static', accessKeyID: 'test', secretAccessKey: 'test' } as const;
     this.#sessions = createAWSSessions({
-      identities: { aws: () => Promise.resolve({ key: 'one', source, roles: [] }) },
+      identities: { aws: () => Promise.resolve(this.#identity) },
       clock: systemClock,
       metrics: createMetrics(),
       endpoint: proxy.url,
@@ -84,6 +88,12 @@ export class NetworkWorld {
     this.#dir.remove();
   }
 
+  /** From now on the identity is that of a role of another account; without one it is as at the start. */
+  moveIdentity(account?: string): void {
+    const roles = account === undefined ? [] : [{ arn: `arn:aws:iam::${account}:role/clusters` }];
+    this.#identity = { key: account === undefined ? 'one' : randomUUID(), source: SOURCE, roles };
+  }
+
   /** A session as backends have it, without hooks: for what somebody else does. */
   session(): Promise<AWSSession> {
     return this.#sessions.open(this.ctx, { namespace: 'default', identity: IDENTITY, region: REGION });
@@ -92,10 +102,10 @@ export class NetworkWorld {
   /** A new process: it remembers nothing. */
   manager(): AWSNetworkBackend {
     const sessions: AWSSessions = {
-      ...{ all: () => this.#sessions.all(), close: () => undefined },
+      ...{ all: (action) => this.#sessions.all(action), close: () => undefined },
       open: async (ctx, who) => hooked(await this.#sessions.open(ctx, who), this.hooks),
     };
-    return createAWSNetwork({ sessions, clock: this.clock });
+    return createAWSNetwork({ sessions, rest: createRest(this.clock), clock: this.clock });
   }
 
   /** Nothing happens to calls any more. */

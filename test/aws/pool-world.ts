@@ -22,6 +22,7 @@ import { createInstanceTypes } from '../../backends/aws/instance/instance-type.t
 import type { NetworkFacts, NetworkReader } from '../../backends/aws/network/facts.ts';
 import { groupName } from '../../backends/aws/pool/group.ts';
 import { createAWSPoolBackend } from '../../backends/aws/pool/pool-backend.ts';
+import { createRest } from '../../backends/aws/rest.ts';
 import { createAWSSessions } from '../../backends/aws/session/sessions.ts';
 import type { EnsuredPool, PoolFacts, PoolGroup } from '../../backends/machine-pool-backend.ts';
 import { systemClock } from '../../runtime/clock.ts';
@@ -32,6 +33,8 @@ import { createMetrics } from '../../runtime/metrics.ts';
 import type { Proxy } from './proxy/server.ts';
 
 const REGION = 'us-east-1';
+/** Moto's. */
+const ACCOUNT = '123456789012';
 
 /** As the bootstrap provider makes them, with a token in it. */
 export function bootstrap(token = 'abcdef.0123456789abcdef', text = 'join'): BootstrapData {
@@ -59,7 +62,7 @@ export async function createPoolWorld(proxy: Proxy) {
   });
   const makeBackend = () =>
     createAWSPoolBackend({
-      ...{ sessions, clock, network: reader(network) },
+      ...{ sessions, clock, rest: createRest(clock), network: reader(network) },
       images: createImages(clock),
       instanceTypes: createInstanceTypes(clock),
       existing: createExistingResources(clock),
@@ -73,7 +76,7 @@ export async function createPoolWorld(proxy: Proxy) {
 
   const pool = (change: Partial<PoolFacts> = {}): PoolFacts => ({
     ...{ namespace: 'ns', name: 'p1', clusterName: 'c1', infrastructureID: 'c1-p1-0a1b2c3d4e' },
-    choice: { region: REGION, identity: 'id', cluster: 'c1-cluster' },
+    choice: { region: REGION, identity: 'id', account: ACCOUNT, cluster: 'c1-cluster' },
     ...{ version: 'v1.36.3', failureDomains: [], replicas: 2, isSizedElsewhere: false, spec },
     cluster: {
       infrastructureID: 'c1-cluster',

@@ -36,6 +36,8 @@ const QUIET_MS = 4_000;
 const POLL_MS = 2_000;
 const AT_ONCE = 16;
 
+type Config = KubeObject & { readonly status?: { readonly observedGeneration?: number } };
+
 /** What is there in the end, by name. */
 export interface Remains {
   readonly configs: ReadonlyMap<string, Manifest>;
@@ -160,8 +162,20 @@ async function settled({ client }: World, scenarios: readonly Scenario[]): Promi
     const { items } = await client.snapshot(KubeadmConfigKind, options);
     return items.map(({ metadata }) => metadata.resourceVersion).join();
   };
+  // On a machine with much else to do a provider pauses for longer than that before its last words.
+  let isCaughtUp = false;
+  const ids = new Set(expected.map(({ id }) => id));
+  const behind = async () => {
+    const configs = await client.list<Config>(KubeadmConfigKind, { namespace: NAMESPACE });
+    const late = configs.filter(
+      ({ metadata, status }) => ids.has(metadata.name) && status?.observedGeneration !== metadata.generation,
+    );
+    isCaughtUp = late.length === 0;
+    return late.map(({ metadata }) => `${metadata.name} ${metadata.resourceVersion}`).join();
+  };
   await quiet(data, { forMs: STUCK_MS, until: () => waiting.size === 0 });
   await quiet(versions, { forMs: QUIET_MS, until: () => false });
+  await quiet(behind, { forMs: STUCK_MS, until: () => isCaughtUp });
 }
 
 /** Asks until `until`, or until the answer has been the same for `forMs`. A server that is too busy to answer is not quiet. */

@@ -5,6 +5,7 @@ import * as elb from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { NLBSpec } from '../../api/aws/cluster.ts';
 import type { Endpoint } from '../../api/tscluster.ts';
 import { createAWSLoadBalancer } from '../../backends/aws/load-balancer/load-balancer.ts';
+import { createRest } from '../../backends/aws/rest.ts';
 import type { TargetRegistry } from '../../backends/aws/load-balancer/targets.ts';
 import type { NetworkFacts, Subnet } from '../../backends/aws/network/facts.ts';
 import type { AWSSession, AWSSessions } from '../../backends/aws/session/session.ts';
@@ -62,7 +63,8 @@ export async function startBalancerWorld(): Promise<BalancerWorld> {
     ctx: contextOf(clock),
     network: NOTHING,
     session: () => open(sessions),
-    backend: () => createAWSLoadBalancer({ sessions, clock, network: readerOf(world) }),
+    backend: () =>
+      createAWSLoadBalancer({ sessions, clock, rest: createRest(clock), network: readerOf(world) }),
     cluster,
     reset: () => reset(world),
     addSubnet: (zone, isPublic) => addSubnet(world, zone, isPublic),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a spec says of a network: other shapes, changes of it, and mistakes, on moto.
 import * as aws from '@aws-sdk/client-ec2';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { AWSManagedNetwork, AWSNetwork } from '../../api/aws/cluster.ts';
 import type { TerminalError } from '../../runtime/errors.ts';
 import { clusterFacts, EXISTING_SHAPE, MANAGED_SHAPE, NetworkWorld, someVPC } from '../aws/network-world.ts';
@@ -161,6 +161,51 @@ describe('a network that exists', () => {
     );
     expect(SecurityGroups[0]?.IpPermissions).toEqual([]);
     expect(SecurityGroups[0]?.Tags ?? []).toEqual([]);
+  });
+});
+
+describe('an identity that has become that of another account', () => {
+  const OTHER = '222222222222';
+  afterEach(() => world.moveIdentity());
+
+  /** As the controller has it once the account is recorded. */
+  async function recorded(id: string) {
+    const cluster = clusterFacts(id, managed({ natGateways: 'None' }));
+    const accountID = await world.manager().accountOf(world.ctx, cluster);
+    return { ...cluster, spec: { ...cluster.spec, aws: { ...cluster.spec.aws!, accountID } } };
+  }
+
+  it('has nothing made there, and nothing taken for gone', async () => {
+    const before = await world.proxy.snapshot();
+    const cluster = await recorded('moved');
+    expect(cluster.spec.aws.accountID).toBe('123456789012');
+    await world.untilReady(world.manager(), cluster);
+    const made = await world.proxy.snapshot();
+    world.moveIdentity(OTHER);
+    expect((await world.session()).account).toBe(OTHER);
+    world.hooks.writes.length = 0;
+    world.proxy.clearCalls();
+
+    const refused = {
+      reason: 'IdentityInvalid',
+      message: expect.stringMatching(/2{12}.* 123456789012/) as string,
+    };
+    const manager = world.manager();
+    await expect(manager.ensureNetwork(world.ctx, cluster)).rejects.toMatchObject(refused);
+    await expect(manager.removeNetwork(world.ctx, cluster)).rejects.toMatchObject(refused);
+    await expect(manager.accountOf(world.ctx, cluster)).rejects.toMatchObject(refused);
+    expect(world.hooks.writes).toEqual([]);
+    expect(world.proxy.counts()).toEqual({});
+    expect(await world.proxy.snapshot()).toBe(made);
+
+    world.moveIdentity();
+    await world.untilGone(manager, cluster);
+    expect(await world.proxy.snapshot()).toBe(before);
+  });
+
+  it('is that of the cluster where nothing was recorded before', async () => {
+    world.moveIdentity(OTHER);
+    expect((await recorded('other')).spec.aws.accountID).toBe(OTHER);
   });
 });
 

@@ -156,6 +156,30 @@ describe('a network that is made', () => {
     const ensured = await manager.ensureNetwork(world.ctx, cluster);
     expect(ensured).toMatchObject({ state: 'ready', pollMs: 600_000 });
     expect(world.proxy.countOf('ec2.*')).toBeLessThanOrEqual(9);
+    // Whoever else wakes the cluster, such as its load balancer on its way, costs no look.
+    world.proxy.clearCalls();
+    await world.clock.advance(599_000);
+    expect(await manager.ensureNetwork(world.ctx, cluster)).toMatchObject({ state: 'ready', pollMs: 1_000 });
+    expect(world.proxy.countOf('ec2.*')).toBe(0);
+    await world.clock.advance(1_000);
+    await manager.ensureNetwork(world.ctx, cluster);
+    expect(world.proxy.countOf('ec2.*')).toBeGreaterThan(0);
+  });
+
+  it('is looked at at once when its spec changes, or somebody has missed a part of it', async () => {
+    const cluster = clusterFacts('changed', MANAGED);
+    const manager = world.manager();
+    await world.untilReady(manager, cluster);
+    world.proxy.clearCalls();
+    await manager.ensureNetwork(world.ctx, cluster);
+    expect(world.proxy.countOf('ec2.*')).toBe(0);
+    const other = clusterFacts('changed', MANAGED, { tags: { team: 'a' } });
+    await world.untilReady(manager, other);
+    expect(world.proxy.countOf('CreateTags')).toBeGreaterThan(0);
+    world.proxy.clearCalls();
+    manager.forget(cluster.infrastructureID);
+    await manager.ensureNetwork(world.ctx, other);
+    expect(world.proxy.countOf('ec2.*')).toBeGreaterThan(0);
   });
 
   it('gives machines what they need to know, once for all of them', async () => {
@@ -195,6 +219,29 @@ describe('a network that is made', () => {
     await world.clock.advance(120_000);
     await world.untilGone(manager, cluster);
     expect(await world.proxy.snapshot()).toBe(before);
+  });
+
+  it('with a NAT gateway that fails for good says so, and looks more and more seldom', async () => {
+    const cluster = clusterFacts('failing', MANAGED);
+    const manager = world.manager();
+    failGateways();
+    const messages: string[] = [];
+    const passes = async () => {
+      const untilMs = world.clock.now().getTime() + 3_600_000;
+      let count = 0;
+      for (; world.clock.now().getTime() < untilMs; count += 1) {
+        const ensured = await manager.ensureNetwork(world.ctx, cluster);
+        expect(ensured.state).toBe('pending');
+        messages.push(ensured.state === 'pending' ? ensured.message : '');
+        await world.clock.advance(ensured.pollMs ?? 1_000);
+      }
+      return count;
+    };
+    expect(await passes()).toBeLessThan(80);
+    expect(messages.at(-1)).toMatch(/us-east-1a.* failed \(Subnet has insufficient free addresses\)/);
+    world.calm();
+    await world.untilReady(manager, cluster);
+    expect(await world.shapeOf(cluster)).toEqual(MANAGED_SHAPE);
   });
 
   it.each([
@@ -247,6 +294,22 @@ describe('a network that is made', () => {
     expect(await world.proxy.snapshot()).toBe(before);
   });
 });
+
+/** NAT gateways are pending, and fail then. */
+function failGateways(): void {
+  world.hooks.answer = (action, answer) => {
+    const given = answer as aws.CreateNatGatewayCommandOutput & aws.DescribeNatGatewaysCommandOutput;
+    if (action === 'CreateNatGateway')
+      return { ...given, NatGateway: { ...given.NatGateway, State: 'pending' } };
+    if (action !== 'DescribeNatGateways') return answer;
+    const failed = { State: 'failed', FailureMessage: 'Subnet has insufficient free addresses' };
+    const NatGateways = given.NatGateways?.map((one) => ({
+      ...one,
+      ...(one.State === 'available' && failed),
+    }));
+    return { ...given, NatGateways };
+  };
+}
 
 /** Describe calls show what is new only after they were asked so many times. */
 function hideNew(rounds: number): void {
@@ -370,6 +433,7 @@ describe('what others do', () => {
     );
     await ec2(world.ctx, new aws.DeleteTagsCommand({ Resources: [GroupId], Tags: [{ Key: 'team' }] }));
     expect(await world.proxy.snapshot()).not.toBe(before);
+    await world.clock.advance(600_000);
     await world.untilReady(manager, cluster);
     const repaired = JSON.parse(await world.proxy.snapshot()) as Record<string, unknown>;
     const whole = JSON.parse(before) as Record<string, unknown>;

@@ -12,24 +12,14 @@ import {
   TSMachinePoolKind,
 } from '../../api/kinds.ts';
 import { CLUSTER_NAME_LABEL, DELETE_MACHINE_ANNOTATION, POOL_NAME_LABEL } from '../../api/labels.ts';
-import { type Moto, startMoto } from '../../hack/stack/moto.ts';
 import type { Provider } from '../../hack/stack/provider.ts';
 import type { KubeObject } from '../../runtime/object.ts';
 import { ourRefusals, readAuditLog } from './audit.ts';
 import { withGivenControlPlane } from './aws-given-control-plane.ts';
 import { type Guests, startGuests } from './aws-guests.ts';
-import {
-  createIdentity,
-  createVPC,
-  IMAGE,
-  PROFILES,
-  type Region,
-  startRegion,
-  SUBNET_TAG,
-  tagOf,
-} from './aws-region.ts';
-import { type Environment, startEnvironment } from './harness.ts';
-import { bundleManager } from './manager-bundle.ts';
+import { createIdentity, createVPC, IMAGE, type Region, SUBNET_TAG, tagOf } from './aws-region.ts';
+import { clusterVariables, startStoryWorld, type StoryWorld } from './aws-story-world.ts';
+import type { Environment } from './harness.ts';
 import { conditionText, phaseOf, typeOf } from './machines.ts';
 import { growth, quietFor } from './quiet.ts';
 
@@ -38,8 +28,8 @@ const POOL = 'prod-mp-0';
 const soon = { timeout: 180_000, interval: 300 };
 vi.setConfig({ testTimeout: 240_000 });
 
+let world: StoryWorld;
 let environment: Environment;
-let moto: Moto;
 let region: Region;
 let provider: Provider;
 let guests: Guests;
@@ -49,11 +39,8 @@ let before: string;
 const at = (name: string) => ({ namespace, name });
 
 beforeAll(async () => {
-  environment = await startEnvironment({ auditLog: 'audit.log' });
-  moto = await startMoto({ dir: environment.dir });
-  region = await startRegion({ moto, kubernetes: environment.stack.versions.kubernetes });
-  const main = await bundleManager(environment.dir);
-  provider = await environment.startProvider({ main, env: region.env });
+  world = await startStoryWorld();
+  ({ environment, region, provider } = world);
   namespace = await environment.namespace('pool');
   await createIdentity(environment.client, namespace, [namespace]);
   const vpc = await createVPC(region);
@@ -64,12 +51,8 @@ beforeAll(async () => {
     ...{ namespace, name: CLUSTER, change: withGivenControlPlane },
     ...{ template: 'cluster-template-aws-existing-vpc.yaml', controlPlaneMachines: 1, workerMachines: 0 },
     variables: {
+      ...clusterVariables(region, namespace),
       ...{ AWS_VPC_ID: vpc.id, AWS_SUBNET_TAG: SUBNET_TAG },
-      ...{ AWS_REGION: region.name, AWS_IDENTITY: namespace },
-      ...{ AWS_IMAGE_OWNER: IMAGE.owner, AWS_IMAGE_NAME: IMAGE.name },
-      AWS_CONTROL_PLANE_INSTANCE_PROFILE: PROFILES.controlPlane,
-      AWS_NODE_INSTANCE_PROFILE: PROFILES.node,
-      AWS_CONTROL_PLANE_MACHINE_TYPE: 'm5.large',
     },
   });
   await environment.apply(pool());
@@ -77,9 +60,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await guests?.stop();
-  await environment?.stop();
-  await region?.stop();
-  await moto?.stop();
+  await world?.stop();
 });
 
 beforeEach(() => onTestFailed(() => console.log(provider.server.tail(40))));

@@ -7,27 +7,20 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { groupName } from '../../backends/aws/pool/group.ts';
 import { terminateInGroup } from '../../backends/aws/pool/termination.ts';
 import { parseProviderID } from '../../api/provider-id.ts';
-import { type Moto, startMoto } from '../../hack/stack/moto.ts';
-import { type TemporaryDirectory, temporaryDirectory } from '../../hack/stack/temporary-directory.ts';
+import { type PlayedAWS, startPlayedAWS } from '../aws/played-aws.ts';
 import { bootstrap, createPoolWorld, type PoolWorld } from '../aws/pool-world.ts';
-import { type Proxy, startProxy } from '../aws/proxy/server.ts';
+import type { Proxy } from '../aws/proxy/server.ts';
 
-let dir: TemporaryDirectory;
-let moto: Moto;
+let aws: PlayedAWS;
 let proxy: Proxy;
 let world: PoolWorld;
 
 beforeAll(async () => {
-  dir = temporaryDirectory('aws-pool');
-  moto = await startMoto({ dir: dir.path });
-  proxy = await startProxy({ upstream: moto.url });
+  aws = await startPlayedAWS('aws-pool');
+  proxy = aws.proxy;
 });
 
-afterAll(async () => {
-  await proxy?.stop();
-  await moto?.stop();
-  dir?.remove();
-});
+afterAll(() => aws?.stop());
 
 beforeEach(async () => {
   await proxy.reset();

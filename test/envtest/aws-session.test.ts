@@ -9,21 +9,19 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { isRefused, type AWSSession, type AWSSessions } from '../../backends/aws/session/session.ts';
 import { createAWSSessions } from '../../backends/aws/session/sessions.ts';
 import type { AWSIdentity } from '../../backends/cloud-identities.ts';
-import { type Moto, startMoto } from '../../hack/stack/moto.ts';
-import { type TemporaryDirectory, temporaryDirectory } from '../../hack/stack/temporary-directory.ts';
 import type { Ctx } from '../../runtime/context.ts';
 import { TransientError } from '../../runtime/errors.ts';
 import { FakeClock } from '../../runtime/fake-clock.ts';
 import { createLogger } from '../../runtime/logger.ts';
 import { createMetrics, type Metrics } from '../../runtime/metrics.ts';
-import { type Proxy, startProxy } from '../aws/proxy/server.ts';
+import { type PlayedAWS, startPlayedAWS } from '../aws/played-aws.ts';
+import type { Proxy } from '../aws/proxy/server.ts';
 
 const CANARY = 'canary-9f31';
 const ROLE = 'arn:aws:iam::111111111111:role/first';
 const LAST_ROLE = 'arn:aws:iam::222222222222:role/last';
 
-let dir: TemporaryDirectory;
-let moto: Moto;
+let aws: PlayedAWS;
 let proxy: Proxy;
 let clock: FakeClock;
 let metrics: Metrics;
@@ -31,16 +29,11 @@ let sessions: AWSSessions;
 let identity: AWSIdentity;
 
 beforeAll(async () => {
-  dir = temporaryDirectory('aws-session');
-  moto = await startMoto({ dir: dir.path });
-  proxy = await startProxy({ upstream: moto.url });
+  aws = await startPlayedAWS('aws-session');
+  proxy = aws.proxy;
 });
 
-afterAll(async () => {
-  await proxy?.stop();
-  await moto?.stop();
-  dir?.remove();
-});
+afterAll(() => aws?.stop());
 
 beforeEach(async () => {
   await proxy.reset();
@@ -120,7 +113,7 @@ describe('who we are', () => {
     await open('ns');
     await open('other');
     await open('ns', 'eu-west-1');
-    expect(sessions.all().map(({ account, region }) => `${account} ${region}`)).toEqual([
+    expect(observers().map(({ account, region }) => `${account} ${region}`)).toEqual([
       '123456789012 us-east-1',
       '123456789012 eu-west-1',
     ]);
@@ -135,7 +128,7 @@ describe('who we are', () => {
     const last = () => open('ns', 'us-east-1', 'last');
 
     it('the one opened last observes, unless AWS denies it what it asks', async () => {
-      expect(sessions.all()).toEqual([await last()]);
+      expect(observers()).toEqual([await last()]);
       const denied = { status: 403, code: 'UnauthorizedOperation', message: 'No.' } as const;
       proxy.faults.add({ kind: 'error', action: 'DescribeVpcs', times: 1, ...denied });
       expect(await caught(vpcs(await last()))).toMatchObject({ reason: 'CloudAccessDenied' });
@@ -143,18 +136,22 @@ describe('who we are', () => {
       const other = await first();
       await clock.advance(1_000);
       const broken = await last();
-      expect(sessions.all()).toEqual([other]);
+      expect(observers()).toEqual([other]);
+      // Of another action this says nothing.
+      expect(sessions.all('DescribeInstances')).toEqual([broken]);
+      await broken.elb(ctx(), new DescribeLoadBalancersCommand({}));
+      expect(observers()).toEqual([other]);
       await vpcs(broken);
-      expect(sessions.all()).toEqual([broken]);
+      expect(observers()).toEqual([broken]);
     });
 
     it('one that nobody has opened for an hour, as it was deleted, observes no more', async () => {
       await clock.advance(3_599_000);
       const kept = await first();
       await clock.advance(1_000);
-      expect(sessions.all()).toEqual([kept]);
+      expect(observers()).toEqual([kept]);
       await clock.advance(3_600_000);
-      expect(sessions.all()).toEqual([]);
+      expect(observers()).toEqual([]);
     });
   });
 
@@ -165,7 +162,7 @@ describe('who we are', () => {
     const second = await open();
     await vpcs(second);
     expect(proxy.calls().at(-1)?.accessKeyID).toBe('another');
-    expect(sessions.all()).toEqual([second]);
+    expect(observers()).toEqual([second]);
   });
 });
 
@@ -364,6 +361,11 @@ function ctx(signal: AbortSignal = new AbortController().signal): Ctx {
 
 function open(namespace = 'ns', region = 'us-east-1', name = 'default'): Promise<AWSSession> {
   return sessions.open(ctx(), { namespace, identity: name, region });
+}
+
+/** Who would ask what {@link vpcs} asks. */
+function observers(): readonly AWSSession[] {
+  return sessions.all('DescribeVpcs');
 }
 
 function vpcs(session: AWSSession) {

@@ -12,24 +12,14 @@ import {
 } from '../../api/kinds.ts';
 import { CONTROL_PLANE_LABEL } from '../../api/labels.ts';
 import { KubeadmControlPlaneKind, MachineDeploymentKind } from '../../hack/stack/kinds.ts';
-import { type Moto, startMoto } from '../../hack/stack/moto.ts';
 import type { Provider } from '../../hack/stack/provider.ts';
 import type { Behaviour } from '../aws/proxy/behaviour.ts';
 import { ourRefusals, ourWrites, readAuditLog } from './audit.ts';
 import { withGivenControlPlane } from './aws-given-control-plane.ts';
 import { type Guests, startGuests } from './aws-guests.ts';
-import {
-  createIdentity,
-  createVPC,
-  IMAGE,
-  PROFILES,
-  type Region,
-  startRegion,
-  SUBNET_TAG,
-  tagOf,
-} from './aws-region.ts';
-import { type Environment, startEnvironment } from './harness.ts';
-import { bundleManager } from './manager-bundle.ts';
+import { createIdentity, createVPC, type Region, SUBNET_TAG, tagOf } from './aws-region.ts';
+import { clusterVariables, startStoryWorld, type StoryWorld } from './aws-story-world.ts';
+import type { Environment } from './harness.ts';
 import { conditionOf, conditionText, phaseOf, typeOf } from './machines.ts';
 import { growth, quietFor } from './quiet.ts';
 
@@ -59,25 +49,17 @@ const LIKE_AWS: Partial<Behaviour> = {
 const soon = { timeout: 180_000, interval: 300 };
 vi.setConfig({ testTimeout: 240_000 });
 
+let world: StoryWorld;
 let environment: Environment;
-let moto: Moto;
 let region: Region;
 let provider: Provider;
 
 beforeAll(async () => {
-  environment = await startEnvironment({ auditLog: 'audit.log' });
-  moto = await startMoto({ dir: environment.dir });
-  region = await startRegion({ moto, kubernetes: environment.stack.versions.kubernetes });
-  Object.assign(region.proxy.options, LIKE_AWS);
-  const main = await bundleManager(environment.dir);
-  provider = await environment.startProvider({ main, env: region.env });
+  world = await startStoryWorld(LIKE_AWS);
+  ({ environment, region, provider } = world);
 });
 
-afterAll(async () => {
-  await environment?.stop();
-  await region?.stop();
-  await moto?.stop();
-});
+afterAll(() => world?.stop());
 
 beforeEach(() => onTestFailed(() => console.log(provider.server.tail(30))));
 
@@ -135,13 +117,7 @@ describe.each(MODES)('in $what', ({ what, template, prepare }) => {
       ...{ namespace, name: NAME, template, workload, change: withGivenControlPlane },
       ...{ controlPlaneMachines: CONTROL_PLANES, workerMachines: WORKERS },
       variables: {
-        AWS_REGION: region.name,
-        AWS_IDENTITY: namespace,
-        AWS_IMAGE_OWNER: IMAGE.owner,
-        AWS_IMAGE_NAME: IMAGE.name,
-        AWS_CONTROL_PLANE_INSTANCE_PROFILE: PROFILES.controlPlane,
-        AWS_NODE_INSTANCE_PROFILE: PROFILES.node,
-        AWS_CONTROL_PLANE_MACHINE_TYPE: 'm5.large',
+        ...clusterVariables(region, namespace),
         AWS_NODE_MACHINE_TYPE: 'm5.large',
         ...variables,
       },

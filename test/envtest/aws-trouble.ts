@@ -11,7 +11,10 @@ export interface Trouble {
 }
 
 /** The calls that matter; in all others trouble is rarer, so that a manager gets as far as these. */
-const ACTS = ['RunInstances', 'TerminateInstances', 'DescribeInstances', 'DeregisterTargets'];
+const ACTS = [
+  ...['RunInstances', 'TerminateInstances', 'DescribeInstances', 'DeregisterTargets'],
+  ...['CreateSecret', 'ListSecrets', 'DeleteSecret'],
+];
 
 function mostly(kind: FaultKind, rate: number): readonly Fault[] {
   return [

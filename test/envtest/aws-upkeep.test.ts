@@ -8,27 +8,42 @@ import {
   ModifyNetworkInterfaceAttributeCommand,
   CreateSecurityGroupCommand,
 } from '@aws-sdk/client-ec2';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import {
+  CreateQueueCommand,
+  GetQueueAttributesCommand,
+  SendMessageCommand,
+  SQSClient,
+} from '@aws-sdk/client-sqs';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { AWSMachineSpec } from '../../api/aws/machine.ts';
 import type { AWSBackend } from '../../backends/aws/machine-backend.ts';
 import { createExistingResources } from '../../backends/aws/instance/existing.ts';
 import { createInstanceTypes } from '../../backends/aws/instance/instance-type.ts';
 import { createObservation } from '../../backends/aws/instance/observation.ts';
+import { createRest } from '../../backends/aws/rest.ts';
 import type { AWSSessions } from '../../backends/aws/session/session.ts';
 import { createAWSSessions } from '../../backends/aws/session/sessions.ts';
 import { createSizing } from '../../backends/aws/sizing.ts';
 import { CLUSTER_TAG } from '../../backends/aws/tags.ts';
+import { rebalanceRecommendation, spotWarning } from '../../backends/aws/upkeep/event.fixtures.ts';
 import { type AWSUpkeep, createUpkeep } from '../../backends/aws/upkeep/upkeep.ts';
 import { createUserDataStore } from '../../backends/aws/user-data/user-data.ts';
 import type { ExistingInstance, MachineFacts, UpkeepReport } from '../../backends/backend.ts';
 import { parseProviderID } from '../../api/provider-id.ts';
-import { createMetrics } from '../../runtime/metrics.ts';
-import { bootstrapData, intentFor, type MachineWorld, startMachineWorld } from '../aws/machine-world.ts';
+import { createMetrics, type Metrics } from '../../runtime/metrics.ts';
+import {
+  bootstrapData,
+  intentFor,
+  type MachineWorld,
+  REGION,
+  startMachineWorld,
+} from '../aws/machine-world.ts';
 
 let world: MachineWorld;
 let sessions: AWSSessions;
 let backend: AWSBackend;
 let upkeep: AWSUpkeep;
+let metrics: Metrics;
 /** Ids that the load balancer was given. */
 let registered: string[];
 
@@ -51,7 +66,8 @@ function newManager(): void {
   const { clock, proxy } = world;
   const source = { kind: 'static', accessKeyID: 'test', secretAccessKey: 'test' } as const;
   const identities = { aws: async () => ({ key: 'test', source, roles: [] }) };
-  sessions = createAWSSessions({ identities, clock, metrics: createMetrics(), endpoint: proxy.url });
+  metrics = createMetrics();
+  sessions = createAWSSessions({ identities, clock, metrics, endpoint: proxy.url });
   const observation = createObservation({ sessions, clock });
   const userData = createUserDataStore();
   registered = [];
@@ -64,7 +80,18 @@ function newManager(): void {
   };
   const network = { networkFacts: async () => world.facts, forget: () => undefined };
   const existing = createExistingResources(clock);
-  upkeep = createUpkeep({ sessions, network, existing, targets, userData, observation, clock });
+  const rest = createRest(clock);
+  upkeep = createUpkeep({
+    sessions,
+    network,
+    existing,
+    targets,
+    userData,
+    observation,
+    rest,
+    clock,
+    metrics,
+  });
   backend = world.manager({ sessions, observation, upkeep, userData, targets });
 }
 
@@ -308,6 +335,75 @@ describe('interruptions', () => {
     expect(await lookAfter(machine)).toEqual({});
     expect(await lookAfter(machine)).toEqual({});
     expect(world.proxy.countOf('DescribeInstanceStatus')).toBe(1);
+  });
+});
+
+describe('a queue of interruptions', () => {
+  const name = 'interruptions';
+  const aws = { region: REGION, identityRef: { name: 'default' }, network: { managed: {} } };
+  const cluster = { aws: { ...aws, interruptionQueue: name } };
+  let sqs: SQSClient;
+
+  beforeEach(() => {
+    const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
+    sqs = new SQSClient({ region: REGION, endpoint: world.moto.url, credentials });
+  });
+
+  afterEach(() => {
+    upkeep.close();
+    sqs.destroy();
+  });
+
+  const numberOf = async (metric: string, labels: object) => {
+    const { values } = await metrics.getSingleMetric(`ts_provider_aws_${metric}`)!.get();
+    return values.find((one) => Object.entries(labels).every(([key, value]) => one.labels[key] === value))
+      ?.value;
+  };
+  const isUp = () => numberOf('interruption_queue_up', { queue: name });
+  const endedPolls = () => numberOf('requests_total', { action: 'ReceiveMessage', code: 'Network' });
+
+  it('tells of spot notices and rebalance recommendations at once, and is empty then', async () => {
+    const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: name }));
+    const spot = await running({ cluster }, { spot: {}, onInterruption: 'Replace' });
+    const rebalance = await running({ cluster }, { spot: {}, onRebalance: 'Replace' });
+    for (const { machine } of [spot, rebalance]) await lookAfter(machine);
+    const { cursor } = await backend.changes(world.ctx, '');
+    const of = { region: REGION, time: world.clock.now().toISOString() };
+    const events = [spotWarning(spot.id, of), rebalanceRecommendation(rebalance.id, of), 'not an event'];
+    for (const MessageBody of events) await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody }));
+
+    await upkeep.tick(world.ctx);
+    const woken = async () => (await backend.changes(world.ctx, cursor)).machines.map((one) => one.name);
+    await expect.poll(woken).toHaveLength(2);
+    expect((await woken()).sort()).toEqual([spot, rebalance].map(({ machine }) => machine.name).sort());
+    expect((await lookAfter(spot.machine)).interruption).toMatchObject({
+      ...{ reason: 'SpotInterruption', replace: true },
+    });
+    expect((await lookAfter(rebalance.machine)).interruption).toMatchObject({
+      ...{ reason: 'RebalanceRecommended', replace: true },
+    });
+
+    const AttributeNames = ['ApproximateNumberOfMessages', 'ApproximateNumberOfMessagesNotVisible'] as const;
+    const left = async () =>
+      (await sqs.send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: [...AttributeNames] })))
+        .Attributes;
+    await expect.poll(left).toEqual(Object.fromEntries(AttributeNames.map((one) => [one, '0'])));
+    // From then on the next request is under way.
+    await expect.poll(isUp).toBe(1);
+    expect(await endedPolls()).toBeUndefined();
+    upkeep.close();
+    await expect.poll(endedPolls).toBe(1);
+  });
+
+  it('that is not there stops nothing', async () => {
+    const { machine } = await running({ cluster });
+    await lookAfter(machine);
+    for (let time = 0; time < 3; time++) await upkeep.tick(world.ctx);
+    await expect.poll(isUp).toBe(0);
+    for (let time = 0; time < 3; time++) await upkeep.tick(world.ctx);
+    expect(await lookAfter(machine)).toEqual({});
+    expect(world.proxy.countOf('GetQueueUrl')).toBe(1);
+    expect(world.proxy.countOf('ReceiveMessage')).toBe(0);
   });
 });
 

@@ -10,7 +10,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { AWSMachineSpec } from '../../api/aws/machine.ts';
 import { packedIgnition } from '../../backends/aws/user-data/document.ts';
 import { PART_HANDLER } from '../../backends/aws/user-data/part-handler.ts';
-import { createUserDataStore, type UserDataStore } from '../../backends/aws/user-data/user-data.ts';
+import {
+  createUserDataStore,
+  tagsOfFence,
+  type UserDataStore,
+} from '../../backends/aws/user-data/user-data.ts';
 import { type AWSSession, AWSRefusal } from '../../backends/aws/session/session.ts';
 import { createAWSSessions } from '../../backends/aws/session/sessions.ts';
 import type { BootstrapData, CreateIntent, MachineFacts } from '../../backends/backend.ts';
@@ -146,6 +150,8 @@ describe.each(CASES)('bootstrap data in $storage', ({ storage, data }) => {
   const put = storage === 'SecretsManager' ? 'CreateSecret' : 'PutParameter';
   const remove = storage === 'SecretsManager' ? 'DeleteSecret' : 'DeleteParameters';
   const look = storage === 'SecretsManager' ? 'ListSecrets' : 'DescribeParameters';
+  // By UID and by token: parameters do not tell their tags.
+  const looks = storage === 'SecretsManager' ? 1 : 2;
 
   it('are fetched by the instance, which then deletes them', async () => {
     const machine = machineWith({ userData: { storage } });
@@ -166,7 +172,7 @@ describe.each(CASES)('bootstrap data in $storage', ({ storage, data }) => {
     const { tags } = await store.prepare(ctx, session, machine, machine.intent, data);
     proxy.clearCalls();
     await store.remove(ctx, session, machine, tags);
-    expect(proxy.countOf(look)).toBe(1);
+    expect(proxy.countOf(look)).toBe(looks);
     expect(await proxy.snapshot()).toBe(before);
 
     proxy.clearCalls();
@@ -217,6 +223,23 @@ describe.each(CASES)('bootstrap data in $storage', ({ storage, data }) => {
     const { tags } = await store.prepare(ctx, session, machine, next, data);
     expect(proxy.countOf(remove)).toBeGreaterThan(0);
     await newStore().remove(ctx, session, { ...machine, intent: next }, tags);
+    expect(await proxy.snapshot()).toBe(before);
+  });
+
+  it('of any attempt go with the machine, also where the manager was started anew after each', async () => {
+    const machine = machineWith({ userData: { storage } });
+    await newStore().prepare(ctx, session, machine, machine.intent, data);
+    const intent = { ...machine.intent, attempt: 2, clientToken: `${machine.intent.clientToken}-next` };
+    const next = { ...machine, intent };
+    const { tags } = await newStore().prepare(ctx, session, next, intent, data);
+    await newStore().remove(ctx, session, next, tags);
+    expect(await proxy.snapshot()).toBe(before);
+  });
+
+  it('go where the instance was only made to use the token up', async () => {
+    const machine = machineWith({ userData: { storage } });
+    await newStore().prepare(ctx, session, machine, machine.intent, data);
+    await newStore().remove(ctx, session, machine, tagsOfFence(machine));
     expect(await proxy.snapshot()).toBe(before);
   });
 

@@ -55,6 +55,7 @@ const MACHINES: readonly ValidationCase[] = [
       cpuOptions: { coreCount: 2, threadsPerCore: 1 },
       spot: { maxPrice: '0.1' },
       onInterruption: 'Replace',
+      onRebalance: 'Replace',
       userData: { storage: 'SecretsManager' },
       tags: { team: 'a' },
     }),
@@ -125,10 +126,37 @@ const MACHINES: readonly ValidationCase[] = [
     then: { spec: { aws: { tags: { team: 'b' } } } },
     want: 'accepted',
   },
+  {
+    name: 'what follows a notice, changed on a living instance',
+    manifest: machine(least),
+    then: { spec: { aws: { onInterruption: 'Replace', onRebalance: 'Replace' } } },
+    want: 'accepted',
+  },
+  {
+    name: 'what follows a rebalance recommendation, in other words',
+    manifest: machine({ ...least, onRebalance: 'Delete' }),
+    want: /spec\.aws\.onRebalance/,
+  },
 ];
 
 const CLUSTERS: readonly ValidationCase[] = [
   { name: 'cluster in a network that exists', manifest: cluster(at), want: 'accepted' },
+  {
+    name: 'another queue for a cluster that has made something',
+    manifest: cluster({ ...at, interruptionQueue: 'one' }, { infrastructureID: 'c-1' }),
+    then: { spec: { aws: { interruptionQueue: 'An_other-1' } } },
+    want: 'accepted',
+  },
+  {
+    name: 'queue by its URL',
+    manifest: cluster({ ...at, interruptionQueue: 'https://sqs.eu-central-1.amazonaws.com/1/q' }),
+    want: /spec\.aws\.interruptionQueue/,
+  },
+  {
+    name: 'queue with a name that is too long',
+    manifest: cluster({ ...at, interruptionQueue: 'q'.repeat(81) }),
+    want: /spec\.aws\.interruptionQueue/,
+  },
   {
     name: 'cluster in a network that is made',
     manifest: cluster(
@@ -190,6 +218,35 @@ const CLUSTERS: readonly ValidationCase[] = [
     manifest: cluster(at, { infrastructureID: 'c-1' }),
     then: { spec: { aws: { region: 'eu-west-1' } } },
     want: /aws\.region is fixed/,
+  },
+  {
+    name: 'another account for a cluster that has made something',
+    manifest: cluster({ ...at, accountID: '111111111111' }, { infrastructureID: 'c-1' }),
+    then: { spec: { aws: { accountID: '222222222222' } } },
+    want: /aws\.accountID is fixed/,
+  },
+  {
+    name: 'the account of a cluster that has made something, taken away',
+    manifest: cluster({ ...at, accountID: '111111111111' }, { infrastructureID: 'c-1' }),
+    then: { spec: { aws: { accountID: null } } },
+    want: /aws\.accountID is fixed/,
+  },
+  {
+    name: 'the account of a cluster of an older version, recorded',
+    manifest: cluster(at, { infrastructureID: 'c-1' }),
+    then: { spec: { aws: { accountID: '111111111111' } } },
+    want: 'accepted',
+  },
+  {
+    name: 'another account for a cluster that has made nothing',
+    manifest: cluster({ ...at, accountID: '111111111111' }),
+    then: { spec: { aws: { accountID: '222222222222' } } },
+    want: 'accepted',
+  },
+  {
+    name: 'an account that is none',
+    manifest: cluster({ ...at, accountID: '1111' }),
+    want: /aws\.accountID/,
   },
   {
     name: 'another load balancer for an endpoint that leads to the old one',
@@ -263,6 +320,11 @@ const POOLS: readonly ValidationCase[] = [
   {
     name: 'pool with the least',
     manifest: { kind: 'TSMachinePool', spec: { aws: least } },
+    want: 'accepted',
+  },
+  {
+    name: 'pool whose machines are replaced for a recommendation',
+    manifest: { kind: 'TSMachinePool', spec: { aws: { ...least, onRebalance: 'Replace' } } },
     want: 'accepted',
   },
   {

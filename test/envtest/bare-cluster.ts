@@ -41,13 +41,16 @@ export interface BareClusterOptions {
 /** Machines of one Cluster whose infrastructure is provisioned. */
 export interface BareCluster {
   readonly namespace: string;
-  /** Makes `count` more Machines, each with its TSMachine; workers unless said otherwise. */
-  addMachines(count: number, options?: { readonly controlPlane?: boolean }): Promise<void>;
+  /** Makes `count` more Machines, each with its TSMachine; workers as the infrastructure says, unless said otherwise. */
+  addMachines(
+    count: number,
+    options?: { readonly controlPlane?: boolean; readonly spec?: TSMachineSpec },
+  ): Promise<void>;
   tsMachines(): Promise<TSMachine[]>;
   /** How many are provisioned. */
   provisioned(): Promise<number>;
-  /** Deletes so many of the TSMachines that are not yet deleted, as core does for a Machine that is drained. */
-  deleteTSMachines(count: number): Promise<void>;
+  /** Deletes so many of the TSMachines that are not yet deleted, as core does for a Machine that is drained; the oldest, or the newest. */
+  deleteTSMachines(count: number, options?: { readonly newest?: boolean }): Promise<void>;
 }
 
 /** In a namespace of its own. The environment needs no manager. */
@@ -68,16 +71,17 @@ export async function bareCluster(
   return {
     namespace,
     tsMachines,
-    async addMachines(count, { controlPlane = false } = {}) {
+    async addMachines(count, { controlPlane = false, spec = machine } = {}) {
       const names = Array.from({ length: count }, () => `m-${String(made++).padStart(3, '0')}`);
       const create = (name: string) =>
-        createMachine(environment, { namespace, name }, { spec: machine, controlPlane });
+        createMachine(environment, { namespace, name }, { spec, controlPlane });
       await Promise.all(names.map(create));
     },
     provisioned: async () => (await tsMachines()).filter(isProvisioned).length,
-    async deleteTSMachines(count) {
+    async deleteTSMachines(count, { newest = false } = {}) {
       const alive = (await tsMachines()).filter((one) => one.metadata.deletionTimestamp === undefined);
-      await Promise.all(alive.slice(0, count).map((one) => client.delete(TSMachineKind, nameOf(one))));
+      const some = newest ? alive.slice(-count) : alive.slice(0, count);
+      await Promise.all(some.map((one) => client.delete(TSMachineKind, nameOf(one))));
     },
   };
 }

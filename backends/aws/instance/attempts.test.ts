@@ -74,4 +74,25 @@ describe('attempts', () => {
     attempts.taken(machine, 'a');
     expect(attempts.takenForMs(machine, 'a')).toBe(7_000);
   });
+
+  it('knows for how long a token that was sent again is not to be sent once more', async () => {
+    const { attempts, clock } = start();
+    expect(attempts.vainForMs(machine, 'a')).toBe(0);
+    await clock.advance(10_000);
+    expect(attempts.sentInVain(machine, 'a')).toBe(50_000);
+    await clock.advance(49_999);
+    expect(attempts.vainForMs(machine, 'a')).toBe(1);
+    await clock.advance(1);
+    expect(attempts.vainForMs(machine, 'a')).toBe(0);
+    attempts.planned(machine);
+    expect(attempts.sentInVain(machine, 'new')).toBe(0);
+  });
+
+  it('is to be sent once more when an answer got lost since', () => {
+    const { attempts } = start();
+    attempts.sentInVain(machine, 'a');
+    attempts.sending(machine, 'a');
+    attempts.unanswered(machine, 'a');
+    expect(attempts.vainForMs(machine, 'a')).toBe(0);
+  });
 });

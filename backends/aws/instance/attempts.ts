@@ -13,6 +13,8 @@ interface Attempt {
   /** This process has sent it. */
   sent: boolean;
   refused: boolean;
+  /** It was sent again and refused while it was open. */
+  inVain: boolean;
   /** Since when EC2 says that the token stands for another request: something was made with it. */
   takenMs: number | undefined;
   usedMs: number;
@@ -35,6 +37,10 @@ export interface Attempts {
   takenForMs(machine: MachineFacts, token: string): number | undefined;
   /** How long ago a request with it may have been sent last; `undefined` when none is open. */
   openForMs(machine: MachineFacts, token: string): number | undefined;
+  /** It was sent again and refused, and an earlier request may be under way: answers for how long yet, 0 when none can be. */
+  sentInVain(machine: MachineFacts, token: string): number;
+  /** For how long yet sending it again would be in vain, after {@link sentInVain}; 0 when it is to be sent. */
+  vainForMs(machine: MachineFacts, token: string): number;
   /** A request with it is sent now. */
   sending(machine: MachineFacts, token: string): void;
 }
@@ -75,7 +81,7 @@ class Memory implements Attempts {
   }
 
   sending(machine: MachineFacts, token: string): void {
-    Object.assign(this.#of(machine, token), { sent: true, refused: false });
+    Object.assign(this.#of(machine, token), { sent: true, refused: false, inVain: false });
   }
 
   unanswered(machine: MachineFacts, token: string): void {
@@ -113,6 +119,17 @@ class Memory implements Attempts {
     return openMs === undefined ? undefined : this.#now() - openMs;
   }
 
+  sentInVain(machine: MachineFacts, token: string): number {
+    this.#of(machine, token).inVain = true;
+    return this.vainForMs(machine, token);
+  }
+
+  vainForMs(machine: MachineFacts, token: string): number {
+    const openForMs = this.openForMs(machine, token);
+    if (openForMs === undefined || !this.#of(machine, token).inVain) return 0;
+    return Math.max(this.#options.windowMs - openForMs, 0);
+  }
+
   #of(machine: MachineFacts, token: string): Attempt {
     const now = this.#now();
     const known = this.#attempts.get(token);
@@ -125,6 +142,7 @@ class Memory implements Attempts {
       openMs: isNew ? undefined : now,
       sent: false,
       refused: false,
+      inVain: false,
       takenMs: undefined,
       usedMs: now,
     };

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which machines changed, in order, for the change feed.
 import type { Clock } from '../../../runtime/clock.ts';
-import { TransientError } from '../../../runtime/errors.ts';
-import type { Changes } from '../../backend.ts';
+import { type Changes, CursorLostError } from '../../backend.ts';
 import { machineOf } from './owner.ts';
 import type { InstanceRecord } from './record.ts';
 
@@ -48,7 +47,7 @@ export function createChangeLog(clock: Clock): ChangeLog {
       if (cursor === '') return { cursor: String(number), machines: [] };
       const from = Number(cursor);
       if (!Number.isInteger(from) || from < forgotten || from > number)
-        throw new TransientError(`The cursor ${cursor} of the change feed is too old`);
+        throw new CursorLostError(`The cursor ${cursor} of the change feed is too old`);
       const machines = [...changes].filter(([, change]) => change.number > from);
       return { cursor: String(number), machines: machines.map(([machine]) => nameOf(machine)) };
     },

@@ -19,6 +19,8 @@ export interface Choice {
   readonly rootDevice: string;
   /** Of the image's root volume; '' where it does not say. */
   readonly rootSizeGiB: string;
+  /** See {@link import('./image.ts').ResolvedImage}. */
+  readonly keptDevices: readonly string[];
   readonly instanceType: string;
   /** Always: EC2 keeps tokens for each zone, and only the same zone answers for the same token. */
   readonly subnetID: string;
@@ -31,11 +33,15 @@ export interface Choice {
   readonly offer: string;
 }
 
-/** At most 20 values of at most 512 characters: an interface of EC2 has at most 16 groups of 20 characters. */
-export function encodeChoice({ securityGroupIDs, ...rest }: Choice): Record<string, string> {
+/**
+ * At most 20 values of at most 512 characters: an interface of EC2 has at most 16 groups of 20 characters, and instances have some
+ * forty volumes at most, of names such as /dev/xvdba.
+ */
+export function encodeChoice({ securityGroupIDs, keptDevices, ...rest }: Choice): Record<string, string> {
   const values: [string, string][] = [
     ...Object.entries(rest),
     ['securityGroups', securityGroupIDs.join(',')],
+    ['keptDevices', keptDevices.join(',')],
   ];
   return Object.fromEntries(values.filter(([, value]) => value !== ''));
 }
@@ -43,7 +49,7 @@ export function encodeChoice({ securityGroupIDs, ...rest }: Choice): Record<stri
 /** The inverse; `undefined` for an intent without choice. Throws TerminalError(InvalidMachine) for one that is not ours. */
 export function choiceOf(intent: CreateIntent | undefined): Choice | undefined {
   if (intent?.choice === undefined) return undefined;
-  const { securityGroups = '', ...values } = intent.choice;
+  const { securityGroups = '', keptDevices = '', ...values } = intent.choice;
   const needed = ['region', 'identity', 'account', 'infrastructureID', 'imageID', 'instanceType', 'subnetID'];
   const missing = needed.filter((name) => values[name] === undefined);
   if (missing.length > 0) {
@@ -51,7 +57,11 @@ export function choiceOf(intent: CreateIntent | undefined): Choice | undefined {
     throw new TerminalError(Reason.InvalidMachine, message);
   }
   const optional = { clusterName: '', rootDevice: '', rootSizeGiB: '', maxPrice: '', offer: '0' };
-  const securityGroupIDs = securityGroups.split(',').filter((id) => id !== '');
+  const lists = { securityGroupIDs: listOf(securityGroups), keptDevices: listOf(keptDevices) };
   // What it holds was written by encodeChoice and is fixed since: the API server refuses another value.
-  return { ...optional, ...values, securityGroupIDs } as unknown as Choice;
+  return { ...optional, ...values, ...lists } as unknown as Choice;
+}
+
+function listOf(value: string): string[] {
+  return value.split(',').filter((one) => one !== '');
 }

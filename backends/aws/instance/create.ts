@@ -13,6 +13,7 @@ import type { BackOff } from './back-off.ts';
 import { type Choice, choiceOf } from './choice.ts';
 import { putAll } from './describe.ts';
 import { findByToken } from './find.ts';
+import type { FreshResources, NamedResources } from './fresh-resources.ts';
 import type { Observation } from './observation.ts';
 import { type Offer, placementOf } from './offers.ts';
 import { checkNone, checkOwner, checkSingle } from './owner.ts';
@@ -34,6 +35,7 @@ export interface InstanceDeps {
 export interface CreateDeps extends InstanceDeps {
   readonly planner: Planner;
   readonly backOff: BackOff;
+  readonly fresh: FreshResources;
 }
 
 /** EC2 takes no longer token. */
@@ -92,6 +94,7 @@ async function launch(ctx: Ctx, deps: CreateDeps, work: Work, data: BootstrapDat
     const store = deps.observation.store(session);
     const [id = ''] = putAll(store, Instances);
     deps.backOff.granted(session, offerOf(work));
+    deps.fresh.known(session, namedBy(work));
     return settle(deps, work, store.byID(id)!);
   } catch (error) {
     if (error instanceof AWSRefusal) return refused(ctx, deps, work, error);
@@ -102,6 +105,10 @@ async function launch(ctx: Ctx, deps: CreateDeps, work: Work, data: BootstrapDat
 
 function offerOf({ machine, choice }: Work): Offer {
   return { ...choice, index: Number(choice.offer), placement: placementOf(awsSpecOf(machine)) };
+}
+
+function namedBy({ machine, choice }: Work): NamedResources {
+  return { ...choice, profile: awsSpecOf(machine).iamInstanceProfile ?? '' };
 }
 
 /** An instance with the token is there: is it this machine's, and does it live? */
@@ -131,13 +138,21 @@ async function refused(ctx: Ctx, deps: CreateDeps, work: Work, error: AWSRefusal
     throw terminated('The instance that this create intent made was terminated');
   const isProven = !isDenied(error) && deps.attempts.refused(machine, intent.clientToken);
   const shortage = shortageOf(error);
-  if (shortage === undefined) throw explained(error);
+  if (shortage === undefined) return mistaken(deps, work, error);
   deps.backOff.refused(session, offerOf(work), shortage);
   const deferred = await deps.planner.afterShortage(ctx, session, machine);
   if (isProven) return deferred;
   // A request whose answer got lost may still be under way. Until that is over there is no other offer, and this one has nothing.
   const openForMs = deps.attempts.openForMs(machine, intent.clientToken) ?? 0;
   return { ...deferred, pollMs: Math.max(deps.windowMs - openForMs, VISIBLE_POLL_MS) };
+}
+
+/** Throws what was refused for good. */
+function mistaken({ fresh }: CreateDeps, work: Work, error: AWSRefusal): Created {
+  const pollMs = fresh.refused(work.session, namedBy(work), error);
+  if (pollMs === undefined) throw explained(error);
+  const message = `EC2 does not know yet what was made a moment ago: ${error.message}`;
+  return { state: 'deferred', reason: Reason.InstanceCreating, message, pollMs };
 }
 
 /** EC2 says that something was made with the token: it becomes visible, or it was terminated before we saw it. */

@@ -9,6 +9,7 @@ import type { TargetRegistry } from '../load-balancer/targets.ts';
 import { AWSRefusal, type AWSSession, isRefused } from '../session/session.ts';
 import { GROUP_TAG, terminateInGroup } from '../pool/termination.ts';
 import { CLUSTER_TAG, ROLE_TAG, TOKEN_TAG } from '../tags.ts';
+import { tagsOfFence } from '../user-data/user-data.ts';
 import { type Batched, createBatched } from './batch.ts';
 import { choiceOf } from './choice.ts';
 import type { InstanceDeps } from './create.ts';
@@ -31,7 +32,12 @@ const POLL_MS = 15_000;
 const VISIBLE_POLL_MS = 5_000;
 
 /** What stands between a machine and its end: nothing, an instance, or a doubt. */
-type Trace = InstanceRecord | { readonly wait: string } | undefined;
+type Trace = InstanceRecord | { readonly wait: string; readonly pollMs: number } | undefined;
+
+const NOT_SHOWN: Trace = {
+  wait: 'An instance was made, and EC2 does not show it yet',
+  pollMs: VISIBLE_POLL_MS,
+};
 
 /** See {@link import('../../backend.ts').MachineBackend.destroy}. */
 export async function destroyInstance(
@@ -54,11 +60,21 @@ export async function destroyInstance(
   const steps: Destroyed[] = [];
   for (const record of living.values()) steps.push(await end(ctx, deps, session, { record, machine }));
   for (const trace of traces)
-    if (trace !== undefined && 'wait' in trace) steps.push(inProgress(trace.wait, VISIBLE_POLL_MS));
+    if (trace !== undefined && 'wait' in trace) steps.push(inProgress(trace.wait, trace.pollMs));
   const unfinished = steps.find(({ state }) => state === 'inProgress');
   if (unfinished !== undefined) return unfinished;
-  await deps.userData.remove(ctx, session, machine, records[0]?.tags);
+  await deps.userData.remove(ctx, session, machine, ownTags(records, machine));
   return { state: 'gone' };
+}
+
+/** What was stored is told by the instance with the token: not by another one, nor by one whose tags EC2 has dropped after its end. */
+function ownTags(
+  records: readonly InstanceRecord[],
+  machine: MachineFacts,
+): InstanceRecord['tags'] | undefined {
+  const token = askedToken(machine);
+  const own = records.find(({ tags }) => token === undefined || tags[TOKEN_TAG] === token);
+  return own?.tags;
 }
 
 function inProgress(message: string, pollMs = POLL_MS): Destroyed {
@@ -93,7 +109,10 @@ async function traceByID(ctx: Ctx, deps: DestroyDeps, session: AWSSession, id: s
   if (found.state === 'found') return found.record;
   return found.state === 'absent'
     ? undefined
-    : { wait: `EC2 does not show instance ${id}, which may be a delay of its own` };
+    : {
+        wait: `EC2 does not show instance ${id}, which may be a delay of its own`,
+        pollMs: VISIBLE_POLL_MS,
+      };
 }
 
 async function traceByToken(
@@ -107,11 +126,12 @@ async function traceByToken(
   const found = await findByToken(ctx, session, deps.observation, clientToken);
   if (found.state === 'found') return found.record;
   const takenForMs = deps.attempts.takenForMs(machine, clientToken);
-  if (takenForMs === undefined) return fence(ctx, deps, session, machine);
+  if (takenForMs === undefined) {
+    const vainForMs = deps.attempts.vainForMs(machine, clientToken);
+    return vainForMs > 0 ? underWay(vainForMs) : fence(ctx, deps, session, machine);
+  }
   // It was made before we learned of it, so it would be visible by now.
-  return takenForMs >= deps.windowMs
-    ? undefined
-    : { wait: 'An instance was made, and EC2 does not show it yet' };
+  return takenForMs >= deps.windowMs ? undefined : NOT_SHOWN;
 }
 
 /**
@@ -126,7 +146,10 @@ async function fence(
 ): Promise<Trace> {
   const { attempts, observation } = deps;
   const intent = machine.intent!;
-  const launch = { machine, spec: awsSpecOf(machine), intent, choice: choiceOf(intent)! };
+  const launch = {
+    ...{ machine, spec: awsSpecOf(machine), intent, choice: choiceOf(intent)! },
+    tags: tagsOfFence(machine),
+  };
   attempts.sending(machine, intent.clientToken);
   try {
     const { Instances = [] } = await session.ec2(ctx, new RunInstancesCommand(runInstances(launch)));
@@ -140,19 +163,22 @@ async function fence(
   }
 }
 
-function afterRefusal({ attempts, windowMs }: DestroyDeps, machine: MachineFacts, error: AWSRefusal): Trace {
+function afterRefusal({ attempts }: DestroyDeps, machine: MachineFacts, error: AWSRefusal): Trace {
   const { clientToken } = machine.intent!;
   if (isRefused(error, 'IdempotentInstanceTerminated')) return undefined;
   if (isRefused(error, 'IdempotentParameterMismatch')) {
     attempts.taken(machine, clientToken);
-    return { wait: 'An instance was made, and EC2 does not show it yet' };
+    return NOT_SHOWN;
   }
   if (!isDenied(error) && attempts.refused(machine, clientToken)) return undefined;
   // Nothing can be made, but a request of before may be under way: after the window the look before this would have shown what it made.
-  const openForMs = attempts.openForMs(machine, clientToken) ?? windowMs;
-  return openForMs >= windowMs
-    ? undefined
-    : { wait: 'Waiting until nothing can be under way that was asked for before' };
+  const vainForMs = attempts.sentInVain(machine, clientToken);
+  return vainForMs > 0 ? underWay(vainForMs) : undefined;
+}
+
+/** What it makes in the meantime the change feed tells. */
+function underWay(pollMs: number): Trace {
+  return { wait: 'Waiting until nothing can be under way that was asked for before', pollMs };
 }
 
 async function end(

@@ -44,6 +44,7 @@ describe('images', () => {
       architecture: 'x86_64',
       rootDevice: '/dev/sda1',
       rootSizeGiB: '8',
+      keptDevices: [],
     });
     expect(found.calls).toMatchObject([
       { Owners: ['self'], Filters: [{ Values: ['ubuntu-1.34.1-*'] }, {}, { Values: ['x86_64'] }] },
@@ -53,6 +54,24 @@ describe('images', () => {
     await found.clock.advance(300_000);
     await found.ask();
     expect(found.calls).toHaveLength(2);
+  });
+
+  it('knows which of its further volumes would stay', async () => {
+    const BlockDeviceMappings = [
+      { DeviceName: '/dev/sda1', Ebs: { VolumeSize: 8, DeleteOnTermination: false } },
+      { DeviceName: '/dev/sdg', Ebs: { VolumeSize: 8, DeleteOnTermination: false } },
+      { DeviceName: '/dev/sdf', Ebs: { VolumeSize: 8 } },
+      { DeviceName: '/dev/sdh', Ebs: { VolumeSize: 8, DeleteOnTermination: true } },
+      { DeviceName: '/dev/sdi', VirtualName: 'ephemeral0' },
+    ];
+    const images = (rest: Partial<Image>) => ({
+      DescribeImages: { Images: [imageNamed('a', '1', { BlockDeviceMappings, ...rest })] },
+    });
+    const kept = ['/dev/sdf', '/dev/sdg'];
+    expect((await resolve({ id: 'ami-a' }, images({}))).image).toMatchObject({ keptDevices: kept });
+    const noRoot = images({ RootDeviceType: 'instance-store' });
+    const image = { rootDevice: '', keptDevices: ['/dev/sda1', ...kept] };
+    expect((await resolve({ id: 'ami-a' }, noRoot)).image).toMatchObject(image);
   });
 
   it('says what it looked for and did not find', async () => {

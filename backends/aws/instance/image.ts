@@ -24,6 +24,8 @@ export interface ResolvedImage {
   readonly rootDevice: string;
   /** Of its root volume; '' where the image does not say. */
   readonly rootSizeGiB: string;
+  /** Device names, sorted, of its further EBS volumes that would stay when the instance ends. */
+  readonly keptDevices: readonly string[];
 }
 
 /** What the image is for. */
@@ -79,15 +81,23 @@ function resolved(image: Image, architectures: readonly string[]): ResolvedImage
     id: ImageId,
     name: Name,
     architecture: Architecture,
-    ...rootOf(image),
+    ...volumesOf(image),
   };
 }
 
-function rootOf(image: Image): Pick<ResolvedImage, 'rootDevice' | 'rootSizeGiB'> {
+function volumesOf(image: Image): Pick<ResolvedImage, 'rootDevice' | 'rootSizeGiB' | 'keptDevices'> {
   const { RootDeviceType, RootDeviceName = '', BlockDeviceMappings = [] } = image;
-  if (RootDeviceType === 'instance-store') return { rootDevice: '', rootSizeGiB: '' };
-  const root = BlockDeviceMappings.find(({ DeviceName }) => DeviceName === RootDeviceName);
-  return { rootDevice: RootDeviceName, rootSizeGiB: String(root?.Ebs?.VolumeSize ?? '') };
+  const rootDevice = RootDeviceType === 'instance-store' ? '' : RootDeviceName;
+  const root = BlockDeviceMappings.find(({ DeviceName }) => DeviceName === rootDevice);
+  const kept = BlockDeviceMappings.filter(
+    ({ DeviceName, Ebs }) =>
+      DeviceName !== rootDevice && Ebs !== undefined && Ebs.DeleteOnTermination !== true,
+  );
+  return {
+    rootDevice,
+    rootSizeGiB: String(root?.Ebs?.VolumeSize ?? ''),
+    keptDevices: kept.map(({ DeviceName = '' }) => DeviceName).sort(),
+  };
 }
 
 /** Versions of images have no leading `v`. */

@@ -48,11 +48,11 @@ export function contextOf(clock: Clock): Ctx {
   return { signal: new AbortController().signal, log, clock };
 }
 
-/** A session whose calls of EC2 and SSM are answered by `answer`, by the name of the action. */
+/** A session whose calls are answered by `answer`, by the name of the action. */
 export function sessionOf(answer: (action: string, input: object) => unknown): AWSSession {
   const send = async (_ctx: Ctx, command: object) =>
     answer(command.constructor.name.replace(/Command$/, ''), (command as { input: object }).input);
-  const calls = { ec2: send, elb: send, autoScaling: send, secrets: send, parameters: send };
+  const calls = { ec2: send, elb: send, autoScaling: send, secrets: send, parameters: send, queues: send };
   return {
     account: '123456789012',
     region: 'eu-central-1',

@@ -2,7 +2,7 @@
 // What there is, for all machines together: few calls for each account, whatever the number of machines.
 import type { Clock } from '../../../runtime/clock.ts';
 import type { Ctx } from '../../../runtime/context.ts';
-import { errorMessage } from '../../../runtime/errors.ts';
+import { errorMessage, TerminalError } from '../../../runtime/errors.ts';
 import type { ChangeFeed } from '../../backend.ts';
 import type { AWSSession, AWSSessions } from '../session/session.ts';
 import { CLUSTER_TAG, TOKEN_TAG } from '../tags.ts';
@@ -52,8 +52,10 @@ interface Account {
   sweptMs?: number | undefined;
   /** The next list is not before. */
   notBeforeMs: number;
-  sweeping?: Promise<void> | undefined;
+  sweeping?: { readonly session: AWSSession; readonly done: Promise<void> } | undefined;
   isTicking: boolean;
+  /** Why the last look failed. Ticks may come every second: the same trouble is told once until it is over. */
+  trouble?: string | undefined;
 }
 
 export function createObservation(options: ObservationOptions): Observation {
@@ -98,7 +100,9 @@ export function createObservation(options: ObservationOptions): Observation {
     },
     async tick(ctx) {
       await Promise.all(
-        sessions.all().map((session) => tickOne(ctx, session, { account: accountOf(session), clock })),
+        sessions
+          .all('DescribeInstances')
+          .map((session) => tickOne(ctx, session, { account: accountOf(session), clock })),
       );
     },
   };
@@ -138,11 +142,12 @@ async function tickOne(ctx: Ctx, session: AWSSession, { account, clock }: Ticked
     // What a list has just told of need not be asked for again.
     if (isDue(account, clock.now().getTime())) await sweep(ctx, session, { account, clock });
     else await watch(ctx, session, account.store);
+    account.trouble = undefined;
   } catch (error) {
-    ctx.log.warn(
-      { region: session.region, message: errorMessage(error) },
-      'Instances could not be observed; trying again',
-    );
+    const message = errorMessage(error);
+    if (message !== account.trouble)
+      ctx.log.warn({ region: session.region, message }, 'Instances could not be observed; trying again');
+    account.trouble = message;
   } finally {
     account.isTicking = false;
   }
@@ -154,7 +159,7 @@ function isDue({ notBeforeMs }: Account, nowMs: number): boolean {
 }
 
 /** Lists everything that carries the tag of a cluster. Who comes while it runs waits for the same list. */
-function sweep(ctx: Ctx, session: AWSSession, { account, clock }: Ticked): Promise<void> {
+async function sweep(ctx: Ctx, session: AWSSession, { account, clock }: Ticked): Promise<void> {
   const run = async () => {
     const { store } = account;
     account.notBeforeMs = clock.now().getTime() + RETRY_MS;
@@ -163,8 +168,17 @@ function sweep(ctx: Ctx, session: AWSSession, { account, clock }: Ticked): Promi
     account.sweptMs = clock.now().getTime();
     account.notBeforeMs = account.sweptMs + SWEEP_MS;
   };
-  account.sweeping ??= run().finally(() => (account.sweeping = undefined));
-  return account.sweeping;
+  while (account.sweeping !== undefined && account.sweeping.session !== session) {
+    try {
+      return await account.sweeping.done;
+    } catch (error) {
+      // What another identity may not list, this one may.
+      if (!(error instanceof TerminalError)) throw error;
+    }
+  }
+  const own = () => run().finally(() => (account.sweeping = undefined));
+  account.sweeping ??= { session, done: own() };
+  return account.sweeping.done;
 }
 
 /** Looks at what moves, and at what the list did not show. */

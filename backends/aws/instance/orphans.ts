@@ -80,7 +80,7 @@ export function createOrphans(options: OrphansOptions): Orphans {
       const now = clock.now().getTime();
       if (Math.abs(now - lookedMs) < LOOK_MS) return;
       lookedMs = now;
-      for (const session of sessions.all()) {
+      for (const session of sessions.all('TerminateInstances')) {
         const orphans = await look(ctx, options, { session, suspects });
         if (orphans !== undefined) count.set({ account: session.account, region: session.region }, orphans);
       }

@@ -6,6 +6,7 @@ import { Reason } from '../../../api/conditions.ts';
 import type { Ctx } from '../../../runtime/context.ts';
 import { TerminalError } from '../../../runtime/errors.ts';
 import type { MachineFacts, Planned } from '../../backend.ts';
+import { openCluster } from '../account.ts';
 import type { NetworkFacts, NetworkReader } from '../network/facts.ts';
 import type { AWSSession, AWSSessions } from '../session/session.ts';
 import type { Attempts } from './attempts.ts';
@@ -56,8 +57,7 @@ export function createPlanner(deps: PlannerDeps): Planner {
       if (isOpen) return { state: 'planned', choice: intent.choice, refused: false };
       const planning = planningOf(machine);
       if (planning === undefined) return waitForCluster();
-      const { region, identityRef } = planning.aws;
-      const session = await sessions.open(ctx, { namespace, identity: identityRef.name, region });
+      const session = await openCluster(ctx, sessions, { namespace, aws: planning.aws });
       const { facts, offers } = await offersFor(ctx, session, lookUps, planning);
       const offer = backOff.take(session, offers);
       if (!('index' in offer)) {
@@ -114,7 +114,7 @@ async function choose(ctx: Ctx, session: AWSSession, lookUps: LookUps, chosen: C
     ...{ region: session.region, identity: aws.identityRef.name, account: session.account },
     ...{ infrastructureID, clusterName: machine.clusterName, role },
     ...{ imageID: image.id, architecture: image.architecture },
-    ...{ rootDevice: image.rootDevice, rootSizeGiB: image.rootSizeGiB },
+    ...{ rootDevice: image.rootDevice, rootSizeGiB: image.rootSizeGiB, keptDevices: image.keptDevices },
     ...{ instanceType: offer.instanceType, subnetID: offer.subnetID },
     ...{ availabilityZone: offer.availabilityZone, market: offer.market, maxPrice: offer.maxPrice },
     offer: String(offer.index),

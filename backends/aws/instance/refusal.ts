@@ -39,14 +39,15 @@ const MEANINGS: readonly Meaning[] = [
   },
 ];
 
-/** EC2 names the profile in its sentence, and not in its code. */
-const PROFILE = /iamInstanceProfile/i;
+/** EC2 names the profile in its sentence, and not in its code: "parameter iamInstanceProfile.name", "Invalid IAM Instance Profile". */
+export const PROFILE = /iam ?instance ?profile/i;
 
 /** The error for a refused launch, which names the field of the spec where the code tells it. */
 export function explained(error: AWSRefusal): TerminalError {
   const meaning = MEANINGS.find(({ codes }) => isRefused(error, ...codes));
   if (meaning !== undefined) return refusal(meaning.reason, meaning.field, error);
-  if (PROFILE.test(error.message)) return refusal(Reason.InvalidMachine, 'iamInstanceProfile', error);
+  if (PROFILE.test(error.message) && !isDenied(error))
+    return refusal(Reason.InvalidMachine, 'iamInstanceProfile', error);
   return error;
 }
 

@@ -12,7 +12,7 @@ const choice: Choice = {
   ...{ clusterName: 'prod', role: 'node', imageID: 'ami-1', architecture: 'x86_64' },
   ...{ rootDevice: '/dev/sda1', rootSizeGiB: '8', instanceType: 'm5.large', subnetID: 'subnet-1' },
   ...{ availabilityZone: 'eu-central-1a', securityGroupIDs: ['sg-1', 'sg-2'], market: 'on-demand' },
-  ...{ maxPrice: '', offer: '0' },
+  ...{ maxPrice: '', offer: '0', keptDevices: [] },
 };
 
 function requestOf(spec: Partial<AWSMachineSpec>, other: Partial<Choice> = {}) {
@@ -94,6 +94,18 @@ describe('the request', () => {
     expect(request).not.toHaveProperty('SecurityGroupIds');
   });
 
+  it('leaves no volume of the image behind, and changes nothing else of it', () => {
+    const keptDevices = ['/dev/sdf', '/dev/sdg'];
+    const volumes = [{ deviceName: 'sdg', sizeGiB: 5 }];
+    const { BlockDeviceMappings } = requestOf({ volumes }, { keptDevices });
+    expect(BlockDeviceMappings).toMatchObject([
+      { DeviceName: '/dev/sda1' },
+      { DeviceName: 'sdg', Ebs: { VolumeSize: 5 } },
+      { DeviceName: '/dev/sdf' },
+    ]);
+    expect(BlockDeviceMappings?.[2]?.Ebs).toEqual({ DeleteOnTermination: true });
+  });
+
   it('asks for spot capacity once, with a cap, and tags the request for it', () => {
     const request = requestOf({}, { market: 'spot', maxPrice: '0.05' });
     const SpotOptions = {
@@ -111,6 +123,9 @@ describe('the request', () => {
     const recorded = encodeChoice(choice);
     expect(Object.keys(recorded).length).toBeLessThanOrEqual(20);
     expect(choiceOf({ attempt: 1, clientToken: 't', requestHash: 'h', choice: recorded })).toEqual(choice);
+    const kept = { ...choice, keptDevices: ['/dev/sdf', '/dev/sdg'] };
+    const intent = { attempt: 1, clientToken: 't', requestHash: 'h', choice: encodeChoice(kept) };
+    expect(choiceOf(intent)).toEqual(kept);
     const { region: _region, ...rest } = recorded;
     const broken = { attempt: 1, clientToken: 't', requestHash: 'h', choice: rest };
     expect(() => choiceOf(broken)).toThrow('spec.createIntent.choice has no region');

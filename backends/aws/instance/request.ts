@@ -24,6 +24,7 @@ export interface LaunchImage {
   readonly id: string;
   readonly rootDevice: string;
   readonly rootSizeGiB: string;
+  readonly keptDevices: readonly string[];
 }
 
 /** Image, volumes, profile, key and metadata options, in words that RunInstances and launch templates share. */
@@ -48,11 +49,23 @@ export function metadataOptions(options: AWSMetadataOptions = {}) {
 }
 
 function volumesOf({ rootVolume = {}, volumes = [] }: LaunchSpec, image: LaunchImage): BlockDeviceMapping[] {
-  const { rootDevice, rootSizeGiB } = image;
+  const { rootDevice, rootSizeGiB, keptDevices } = image;
   const size = rootSizeGiB === '' ? {} : { sizeGiB: Number(rootSizeGiB) };
   const root =
     rootDevice === '' ? [] : [{ DeviceName: rootDevice, Ebs: volumeOf({ ...size, ...rootVolume }) }];
-  return [...root, ...volumes.map((volume) => ({ DeviceName: volume.deviceName, Ebs: volumeOf(volume) }))];
+  const named = new Set(volumes.map(({ deviceName }) => shortName(deviceName)));
+  const kept = keptDevices.filter((name) => !named.has(shortName(name)));
+  return [
+    ...root,
+    ...volumes.map((volume) => ({ DeviceName: volume.deviceName, Ebs: volumeOf(volume) })),
+    // Otherwise as the image says.
+    ...kept.map((name) => ({ DeviceName: name, Ebs: { DeleteOnTermination: true } })),
+  ];
+}
+
+/** EC2 takes a device name with or without its folder. */
+function shortName(deviceName: string): string {
+  return deviceName.replace(/^\/dev\//, '');
 }
 
 /** gp3, encrypted, and gone with the instance. */

@@ -44,9 +44,11 @@ export interface InstanceStore {
   isEndedByUs(id: string): boolean;
   /** A look by id has not shown it. Forgets it once that is proof. */
   missed(id: string): Missing;
+  /** Something else than an answer tells that it has changed: it is looked at by id. */
+  suspect(id: string): void;
   /** A complete list was this: what is not in it is to be looked at by id. */
   swept(ids: ReadonlySet<string>): void;
-  /** Instances that change by themselves, and those that the last list did not show. */
+  /** Instances that change by themselves, those that the last list did not show, and those that are suspected. */
   toWatch(): readonly string[];
 }
 
@@ -71,7 +73,7 @@ class Store implements InstanceStore {
   readonly #indexes = [this.#tokens, this.#uids, this.#machines];
   /** Ids that were asked for and never seen: since when. */
   readonly #askedMs = new Map<string, number>();
-  /** Ids that the last list did not show. */
+  /** Ids that the last list did not show, or that are suspected. */
   readonly #doubtful = new Set<string>();
 
   constructor(options: StoreOptions) {
@@ -138,6 +140,10 @@ class Store implements InstanceStore {
     if (entry !== undefined) this.#options.changed(entry.record);
     this.#forget(id);
     return 'gone';
+  }
+
+  suspect(id: string): void {
+    if (this.#entries.has(id)) this.#doubtful.add(id);
   }
 
   swept(ids: ReadonlySet<string>): void {

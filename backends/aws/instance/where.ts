@@ -5,6 +5,7 @@ import { Reason } from '../../../api/conditions.ts';
 import type { Ctx } from '../../../runtime/context.ts';
 import { TerminalError } from '../../../runtime/errors.ts';
 import type { MachineFacts } from '../../backend.ts';
+import { openCluster, openRecorded } from '../account.ts';
 import type { AWSSession, AWSSessions } from '../session/session.ts';
 import { choiceOf } from './choice.ts';
 
@@ -16,7 +17,7 @@ export function awsSpecOf({ spec }: MachineFacts): AWSMachineSpec {
 
 /**
  * Where the machine was asked for, else where its cluster is. Throws TerminalError(IdentityInvalid) when the identity is of another
- * account than when the machine was asked for: what is there would not be found, and be made twice.
+ * account: what is there would not be found, and be made twice.
  */
 export async function openSession(
   ctx: Ctx,
@@ -27,24 +28,12 @@ export async function openSession(
   const choice = choiceOf(machine.intent);
   const aws = machine.cluster?.aws;
   if (choice === undefined) {
-    if (aws !== undefined)
-      return sessions.open(ctx, { namespace, identity: aws.identityRef.name, region: aws.region });
+    if (aws !== undefined) return openCluster(ctx, sessions, { namespace, aws });
     const message =
       'Neither a TSCluster nor the create intent says in which region, and as whom; restore the TSCluster';
     throw new TerminalError(Reason.InvalidMachine, message);
   }
-  const { region } = choice;
-  const now = aws?.identityRef.name ?? choice.identity;
-  const session = await sessions
-    .open(ctx, { namespace, identity: choice.identity, region })
-    .catch((error: unknown) => {
-      // The cluster may have another identity meanwhile, and the old one be gone.
-      if (!(error instanceof TerminalError) || now === choice.identity) throw error;
-      return sessions.open(ctx, { namespace, identity: now, region });
-    });
-  if (session.account === choice.account) return session;
-  const message =
-    `TSClusterIdentity ${choice.identity} is of account ${session.account} now, and this machine was asked for in ${choice.account}; ` +
-    'give it credentials of that account, or delete the Machine before it changes';
-  throw new TerminalError(Reason.IdentityInvalid, message);
+  const { region, identity, account } = choice;
+  const told = 'this machine was asked for in';
+  return openRecorded(ctx, sessions, { namespace, identity, region, account, told }, aws?.identityRef.name);
 }

@@ -10,17 +10,34 @@ import type { Ctx } from '../../../runtime/context.ts';
 import { TerminalError } from '../../../runtime/errors.ts';
 import type { Destroyed } from '../../backend.ts';
 import { requireOwn } from '../cluster-owner.ts';
-import { findBalancer, findGroup, type Group, isOurs, listenersOf, type Pairs, tagsBy } from './look.ts';
+import type { NameMemory } from '../name-memory.ts';
+import {
+  type Balancer,
+  findBalancer,
+  findGroup,
+  type Group,
+  isOurs,
+  listenersOf,
+  type Pairs,
+  tagsBy,
+} from './look.ts';
 import { refusedWith, type Scope } from './scope.ts';
 
 /** AWS lets go of a target group some seconds after its last listener is gone. */
 const POLL_MS = 3_000;
+/** While AWS may not show yet what was made last. */
+const UNSETTLED_POLL_MS = 15_000;
+
+/** In messages, and in the memory of what may be there. */
+export const balancerKey = ({ name }: Scope): string => `load balancer ${name}`;
+export const groupKey = ({ name }: Scope): string => `target group ${name}`;
 
 /**
  * One step nearer to the end: listeners in load balancers of others, our own load balancer (its listeners go with it), the target
- * group. `gone` when a look has shown none of them; what was deleted in this call is looked for by the next one.
+ * group. `gone` when a look has shown none of them, at a time when it would show them; what was deleted in this call is looked for by
+ * the next one.
  */
-export async function removeParts(ctx: Ctx, scope: Scope): Promise<Destroyed> {
+export async function removeParts(ctx: Ctx, scope: Scope, memory: NameMemory): Promise<Destroyed> {
   const { session, name, cluster } = scope;
   const [balancer, group] = await Promise.all([
     findBalancer(ctx, session, name),
@@ -34,26 +51,42 @@ export async function removeParts(ctx: Ctx, scope: Scope): Promise<Destroyed> {
     own.map(([arn, itsTags]) => ({ what: arn, tags: itsTags })),
   );
   const left: string[] = [];
-  if (balancer !== undefined && isOwn(balancer.LoadBalancerArn)) {
-    await removeBalancer(ctx, scope, balancer.LoadBalancerArn);
-    left.push(`load balancer ${name}`);
-  }
+  if (balancer !== undefined && isOwn(balancer.LoadBalancerArn))
+    left.push(await removeBalancer(ctx, scope, { balancer, memory }));
   const ownGroup = isOwn(group?.TargetGroupArn) ? group : undefined;
   left.push(
     ...(await removeListeners(ctx, scope, { group: ownGroup, balancerARN: balancer?.LoadBalancerArn })),
   );
-  if (ownGroup !== undefined) left.push(await removeGroup(ctx, scope, ownGroup));
-  if (left.length === 0) return { state: 'gone' };
-  return { state: 'inProgress', message: `Deleting ${left.join(', ')}`, pollMs: POLL_MS };
+  if (ownGroup !== undefined) left.push(await removeGroup(ctx, scope, { group: ownGroup, memory }));
+  if (left.length > 0)
+    return { state: 'inProgress', message: `Deleting ${left.join(', ')}`, pollMs: POLL_MS };
+  return settled(scope, memory);
 }
 
-async function removeBalancer(ctx: Ctx, { session, name }: Scope, arn: string): Promise<void> {
+/** Nothing was seen. A listener of ours holds its target group. */
+function settled(scope: Scope, memory: NameMemory): Destroyed {
+  const unsettled = [balancerKey(scope), groupKey(scope)].filter((key) => !memory.isSettled(key));
+  if (unsettled.length === 0) return { state: 'gone' };
+  const message = `Waiting until AWS would show ${unsettled.join(' and ')}, should it have been made`;
+  return { state: 'inProgress', message, pollMs: UNSETTLED_POLL_MS };
+}
+
+async function removeBalancer(
+  ctx: Ctx,
+  scope: Scope,
+  { balancer, memory }: { balancer: Balancer; memory: NameMemory },
+): Promise<string> {
+  const what = balancerKey(scope);
   try {
-    const command = new DeleteLoadBalancerCommand({ LoadBalancerArn: arn });
-    await tolerant(session.elb(ctx, command), 'LoadBalancerNotFound');
+    const command = new DeleteLoadBalancerCommand({ LoadBalancerArn: balancer.LoadBalancerArn });
+    await scope.session.elb(ctx, command);
+    memory.goes(what);
+    return what;
   } catch (error) {
+    // Deleted before, or not yet known there; a later look tells.
+    if (refusedWith(error, 'LoadBalancerNotFound')) return what;
     if (!refusedWith(error, 'OperationNotPermitted')) throw error;
-    const message = `Load balancer ${name} is protected from deletion: switch its deletion protection off`;
+    const message = `Load balancer ${scope.name} is protected from deletion: switch its deletion protection off`;
     throw new TerminalError(Reason.LoadBalancerInvalid, message, { cause: error });
   }
 }
@@ -106,11 +139,16 @@ async function tagsOfAll(
   return all;
 }
 
-async function removeGroup(ctx: Ctx, { session, name }: Scope, group: Group): Promise<string> {
+async function removeGroup(
+  ctx: Ctx,
+  scope: Scope,
+  { group, memory }: { group: Group; memory: NameMemory },
+): Promise<string> {
   const command = new DeleteTargetGroupCommand({ TargetGroupArn: group.TargetGroupArn });
-  const what = `target group ${name}`;
+  const what = groupKey(scope);
   try {
-    await session.elb(ctx, command);
+    await scope.session.elb(ctx, command);
+    memory.goes(what);
     return what;
   } catch (error) {
     if (refusedWith(error, 'TargetGroupNotFound')) return what;

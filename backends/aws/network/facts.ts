@@ -31,12 +31,14 @@ export interface ClusterAWS {
   readonly spec: AWSClusterSpec;
 }
 
-/** Reads only. Facts are kept for about a minute. */
+/** Reads only. */
 export interface NetworkReader {
   /**
+   * Facts that are at most `maxAgeMs` old, by default a minute.
+   *
    * TerminalError(SubnetInvalid | SecurityGroupInvalid | NetworkInvalid) names the field of the spec; TransientError while the network is
    * not there yet.
    */
-  networkFacts(ctx: Ctx, session: AWSSession, cluster: ClusterAWS): Promise<NetworkFacts>;
+  networkFacts(ctx: Ctx, session: AWSSession, cluster: ClusterAWS, maxAgeMs?: number): Promise<NetworkFacts>;
   forget(infrastructureID: string): void;
 }

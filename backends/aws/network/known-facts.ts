@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Facts of networks, looked up once a minute for all machines of a cluster.
+// Facts of networks, looked up once for all machines of a cluster.
 import type { AWSNetwork } from '../../../api/aws/cluster.ts';
 import { type Clock, hasPassed } from '../../../runtime/clock.ts';
 import type { Ctx } from '../../../runtime/context.ts';
@@ -27,11 +27,11 @@ interface Known {
 export function createNetworkReader(clock: Clock): NetworkReader {
   const known = new Map<string, Known>();
   return {
-    async networkFacts(ctx, session, cluster) {
+    async networkFacts(ctx, session, cluster, maxAgeMs = FRESH_MS) {
       const { infrastructureID, spec } = cluster;
       const network = JSON.stringify([session.account, session.region, spec.network]);
       const before = known.get(infrastructureID);
-      if (before?.network === network && !hasPassed(clock, before.atMs, FRESH_MS)) return before.facts;
+      if (before?.network === network && !hasPassed(clock, before.atMs, maxAgeMs)) return before.facts;
       const facts = lookUp(ctx, session, cluster);
       const entry = { atMs: clock.now().getTime(), network, facts };
       known.set(infrastructureID, entry);

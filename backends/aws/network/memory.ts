@@ -2,6 +2,7 @@
 // What this process knows of a network that a look may not show yet. AWS shows what was made after a while only.
 import { type Clock, hasPassed } from '../../../runtime/clock.ts';
 import type { Kind, Part, Parts, PartsByKind } from './parts.ts';
+import { createPauses, type Pauses } from './pauses.ts';
 
 /** After so long a look shows everything that was made before. */
 export const CONSISTENCY_WINDOW_MS = 60_000;
@@ -33,6 +34,8 @@ export interface NetworkMemory {
   isShown(): boolean;
   /** A look of now shows everything that is there, also what a process before this one made. */
   isSettled(): boolean;
+  /** Of what is tried again and again. */
+  readonly pauses: Pauses;
 }
 
 /** An empty one. */
@@ -62,6 +65,7 @@ export function createNetworkMemory(clock: Clock, windowMs: number = CONSISTENCY
     },
     isShown,
     isSettled: () => isOver(bornMs) && [...doubts.values()].every(isOver) && isShown(),
+    pauses: createPauses(clock),
   };
 }
 

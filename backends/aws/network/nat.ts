@@ -15,31 +15,57 @@ import {
   toAddress,
   toNATGateway,
 } from './parts.ts';
-import { isUnknown, make, type Run, type Slot, tagSpecification } from './run.ts';
+import { isUnknown, make, nameOf, type Run, type Slot, tagSpecification } from './run.ts';
 import { tokenOf } from './routes.ts';
 
 const ROLE = 'nat';
+/** One that is made again after a failure mostly fails again, within a minute. */
+const RETRIED_POLL_MS = 15_000;
+
+const slotOf = (zone: string): Slot<'natGateways'> => ({ kind: 'natGateways', role: ROLE, zone });
 
 /** The NAT gateway of a zone, in its public subnet; `undefined` while it does not work. */
 export async function ensureNATGateway(run: Run, subnet: SeenSubnet): Promise<NATGateway | undefined> {
   const zone = subnet.availabilityZone;
+  const what = nameOf(slotOf(zone));
+  const { memory } = run;
   const ofZone = run.seen.natGateways.filter((one) => one.role === ROLE && one.zone === zone);
-  const living = ofZone.find(isLiving) ?? (await replace(run, subnet, ofZone));
-  if (living === undefined || living.state === 'available') return living;
-  run.waitsOfMachines.add(`waiting for the NAT gateway ${living.id} in ${zone}`);
+  const found = ofZone.find(isLiving);
+  if (found !== undefined) memory.trust(what);
+  const living = found ?? (await replace(run, subnet, ofZone));
+  if (living === undefined) return undefined;
+  if (living.state === 'available') {
+    memory.pauses.end(what);
+    return living;
+  }
+  const waiting = `waiting for the NAT gateway ${living.id} in ${zone}`;
+  const failure = memory.pauses.last(what)?.why;
+  if (failure === undefined) run.waitsOfMachines.add(waiting);
+  else run.postponed.set(`${waiting}; the one before failed (${failure})`, RETRIED_POLL_MS);
   return undefined;
 }
 
-/** One that failed stays as it is, and holds its address until it is deleted. */
+/** One that failed stays as it is, and holds its address until it is deleted. The next one may fail as well: it is not made at once. */
 async function replace(
   run: Run,
   subnet: SeenSubnet,
   dead: readonly NATGateway[],
 ): Promise<NATGateway | undefined> {
+  const what = nameOf(slotOf(subnet.availabilityZone));
+  const { pauses } = run.memory;
+  const isPausing = () => (pauses.last(what)?.leftMs ?? 0) > 0;
   const failed = dead.find(({ state }) => state === 'failed');
   if (failed !== undefined) {
-    run.waits.add(`the NAT gateway ${failed.id} failed (${failed.failure}) and is made anew`);
+    if (!isPausing()) pauses.lengthen(what, failed.failure);
     await unlessGone(() => deleteGateway(run, failed));
+  }
+  const pause = pauses.last(what);
+  if (pause !== undefined && isPausing()) {
+    const zone = subnet.availabilityZone;
+    run.postponed.set(
+      `the NAT gateway in ${zone} failed (${pause.why}) and is made anew after a pause`,
+      pause.leftMs,
+    );
     return undefined;
   }
   const address = await ensureAddress(run, subnet.availabilityZone);
@@ -53,7 +79,7 @@ async function makeGateway(
   { address, dead }: { readonly address: Address; readonly dead: readonly NATGateway[] },
 ): Promise<NATGateway | undefined> {
   const { cluster, ctx, session } = run;
-  const slot: Slot<'natGateways'> = { kind: 'natGateways', role: ROLE, zone: subnet.availabilityZone };
+  const slot = slotOf(subnet.availabilityZone);
   // Another token than that of a gateway which was deleted: AWS would answer with the deleted one.
   const before = dead.map(({ id }) => id).sort();
   const ClientToken = tokenOf([cluster.infrastructureID, 'nat', subnet.id, address.id, ...before]);

@@ -7,8 +7,10 @@ import type { Ctx } from '../../../runtime/context.ts';
 import { TerminalError } from '../../../runtime/errors.ts';
 import type { Destroyed } from '../../backend.ts';
 import type { ClusterFacts, ClusterNetwork, Ensured, FailureDomain } from '../../cluster-backend.ts';
+import { openCluster } from '../account.ts';
 import { requireOwn } from '../cluster-owner.ts';
-import type { AWSSessions } from '../session/session.ts';
+import type { Rest } from '../rest.ts';
+import type { AWSSession, AWSSessions } from '../session/session.ts';
 import { existingNetwork } from './existing.ts';
 import type { NetworkReader } from './facts.ts';
 import { createNetworkReader } from './known-facts.ts';
@@ -24,8 +26,9 @@ import { repairTags } from './tag-repair.ts';
 
 /** While something is being made. */
 const PENDING_POLL_MS = 3_000;
-/** What was changed outside is repaired after so long: one round of look-ups for each cluster. */
+/** What was changed outside is repaired after so long: one round of look-ups for each cluster, of about so many calls. */
 const IDLE_POLL_MS = 600_000;
+const IDLE_CALLS = 8;
 /** A network that was just made is looked at again when AWS shows everything: only then is a double seen. */
 const SETTLING_POLL_MS = 65_000;
 /** Clusters that nobody has asked for since are gone. */
@@ -33,6 +36,7 @@ const MEMORY_MS = 86_400_000;
 
 export interface AWSNetworkDeps {
   readonly sessions: AWSSessions;
+  readonly rest: Rest;
   readonly clock: Clock;
   /** After so long a look shows everything that was made before it. Default: a minute. */
   readonly windowMs?: number;
@@ -41,41 +45,80 @@ export interface AWSNetworkDeps {
 interface Remembered {
   readonly memory: NetworkMemory;
   usedMs: number;
+  /** It was as it shall be. */
+  settled?: Settled | undefined;
+}
+
+type Answer = Ensured<{ readonly failureDomains: readonly FailureDomain[] }>;
+
+interface Settled {
+  /** For whom and for which spec. */
+  readonly asked: string;
+  readonly answer: Answer;
+  /** Until then it is left alone. */
+  readonly untilMs: number;
 }
 
 /** Networks on AWS. What it makes is found by its tags alone, so it goes on where another process was stopped. */
 export function createAWSNetwork({
   sessions,
+  rest,
   clock,
   windowMs,
 }: AWSNetworkDeps): ClusterNetwork & NetworkReader {
   const reader = createNetworkReader(clock);
   const memories = new Map<string, Remembered>();
-  const begin = async (ctx: Ctx, cluster: ClusterFacts): Promise<Run> => {
-    const aws = requireAWS(cluster);
-    const { namespace, infrastructureID } = cluster;
-    const who = { namespace, identity: aws.identityRef.name, region: aws.region };
-    const memory = memoryOf(memories, infrastructureID, { clock, windowMs });
-    const session = await sessions.open(ctx, who);
-    const seen = memory.complete(await lookAtParts(ctx, session, infrastructureID));
-    requireOwn(cluster, ownedParts(seen));
-    return { ctx, session, cluster, aws, memory, seen, waits: new Set(), waitsOfMachines: new Set() };
+  const nowMs = () => clock.now().getTime();
+  const open = (ctx: Ctx, { namespace, ...cluster }: Pick<ClusterFacts, 'namespace' | 'name' | 'spec'>) =>
+    openCluster(ctx, sessions, { namespace, aws: requireAWS({ namespace, ...cluster }) });
+  const recall = ({ infrastructureID }: ClusterFacts) =>
+    recallOf(memories, infrastructureID, { clock, windowMs });
+  const forget = (infrastructureID: string) => {
+    reader.forget(infrastructureID);
+    delete memories.get(infrastructureID)?.settled;
   };
   return {
     ...reader,
+    forget,
+    accountOf: async (ctx, cluster) => (await open(ctx, cluster)).account,
     async ensureNetwork(ctx, cluster) {
-      const run = await begin(ctx, cluster);
+      const session = await open(ctx, cluster);
+      const asked = JSON.stringify([session.account, cluster]);
+      const remembered = recall(cluster);
+      const { settled } = remembered;
+      if (settled?.asked === asked && nowMs() < settled.untilMs)
+        return { ...settled.answer, pollMs: settled.untilMs - nowMs() };
+      delete remembered.settled;
+      const run = await begin(ctx, session, cluster, remembered.memory);
       // Groups and subnets may be new ones.
       if (run.memory.hasFresh()) reader.forget(cluster.infrastructureID);
       const domains = await (run.aws.network.managed === undefined ? ensureExisting(run) : ensureOwn(run));
-      return answer(run, domains);
+      const what = `network ${cluster.infrastructureID}`;
+      const resting = { what, calls: IDLE_CALLS, atLeastMs: IDLE_POLL_MS };
+      const answer = answerOf(run, domains, rest.after(session, resting));
+      if (answer.state === 'ready' && answer.pollMs !== undefined)
+        remembered.settled = { asked, answer, untilMs: nowMs() + answer.pollMs };
+      return answer;
     },
     async removeNetwork(ctx, cluster): Promise<Destroyed> {
-      const run = await begin(ctx, cluster);
-      reader.forget(cluster.infrastructureID);
+      const run = await begin(ctx, await open(ctx, cluster), cluster, recall(cluster).memory);
+      forget(cluster.infrastructureID);
       return removeParts(run);
     },
   };
+}
+
+async function begin(
+  ctx: Ctx,
+  session: AWSSession,
+  cluster: ClusterFacts,
+  memory: NetworkMemory,
+): Promise<Run> {
+  const seen = memory.complete(await lookAtParts(ctx, session, cluster.infrastructureID));
+  requireOwn(cluster, ownedParts(seen));
+  const waiting = { waits: new Set<string>(), waitsOfMachines: new Set<string>() };
+  const postponed = new Map<string, number>();
+  return { ctx, session, cluster, aws: requireAWS(cluster), memory, seen, ...waiting, postponed };
 }
 
 function ownedParts(seen: PartsByKind) {
@@ -84,44 +127,43 @@ function ownedParts(seen: PartsByKind) {
   );
 }
 
-function requireAWS({ namespace, name, spec }: ClusterFacts) {
+function requireAWS({ namespace, name, spec }: Pick<ClusterFacts, 'namespace' | 'name' | 'spec'>) {
   if (spec.aws !== undefined) return spec.aws;
   throw new TerminalError(Reason.NetworkInvalid, `TSCluster ${namespace}/${name} has no spec.aws: set it`);
 }
 
-function memoryOf(
+function recallOf(
   memories: Map<string, Remembered>,
   infrastructureID: string,
   { clock, windowMs }: { readonly clock: Clock; readonly windowMs: number | undefined },
-): NetworkMemory {
+): Remembered {
   const usedMs = clock.now().getTime();
   const known = memories.get(infrastructureID);
   if (known !== undefined) {
     known.usedMs = usedMs;
-    return known.memory;
+    return known;
   }
   for (const [id, other] of memories) if (usedMs - other.usedMs > MEMORY_MS) memories.delete(id);
-  const memory = createNetworkMemory(clock, windowMs);
-  memories.set(infrastructureID, { memory, usedMs });
-  return memory;
+  const remembered = { memory: createNetworkMemory(clock, windowMs), usedMs };
+  memories.set(infrastructureID, remembered);
+  return remembered;
 }
 
-function answer(
-  { waits, waitsOfMachines, memory }: Run,
-  zones: readonly string[],
-): Ensured<{ readonly failureDomains: readonly FailureDomain[] }> {
-  const all = [...waits, ...waitsOfMachines];
+function answerOf(run: Run, zones: readonly string[], idleMs: number): Answer {
+  const { waits, waitsOfMachines, postponed, memory } = run;
+  const all = [...waits, ...waitsOfMachines, ...postponed.keys()];
   if (all.length > 0) {
+    const pollMs = all.length > postponed.size ? PENDING_POLL_MS : Math.min(...postponed.values());
     const message = `The network is being made: ${all.join('; ')}`;
     // One that is made before AWS shows every subnet would cover fewer zones.
     const takesLoadBalancer = waits.size === 0 && memory.isShown();
     return {
-      ...{ state: 'pending', reason: Reason.NetworkCreating, message, pollMs: PENDING_POLL_MS },
+      ...{ state: 'pending', reason: Reason.NetworkCreating, message, pollMs },
       takesLoadBalancer,
     };
   }
   const failureDomains = [...new Set(zones)].sort().map((name) => ({ name, controlPlane: true }));
-  return { state: 'ready', failureDomains, pollMs: memory.hasFresh() ? SETTLING_POLL_MS : IDLE_POLL_MS };
+  return { state: 'ready', failureDomains, pollMs: memory.hasFresh() ? SETTLING_POLL_MS : idleMs };
 }
 
 /** Zones of the usable subnets. */

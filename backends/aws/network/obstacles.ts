@@ -12,7 +12,7 @@ const MAX_NAMED = 8;
 
 /** Names what uses the VPC that we made, or the groups that we made in another one. '' where nothing is seen. */
 export async function obstacles(run: Run): Promise<string> {
-  const found = (await together([interfaces(run), balancers(run), strangers(run)])).flat();
+  const found = (await together([interfaces(run), balancers(run), strangers(run)])).flat().sort();
   const named = found.slice(0, MAX_NAMED).join(', ');
   return found.length > MAX_NAMED ? `${named}, and ${found.length - MAX_NAMED} more` : named;
 }

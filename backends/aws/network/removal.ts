@@ -31,8 +31,10 @@ import { revokeIngress } from './security-groups.ts';
 const SOON_MS = 1_000;
 /** NAT gateways take a minute or more. */
 const NAT_POLL_MS = 5_000;
-/** Somebody else has to act. */
-const BLOCKED_POLL_MS = 15_000;
+/** While AWS may not show yet what was made last. */
+const UNSETTLED_POLL_MS = 15_000;
+/** Its pauses. */
+const REMOVAL = 'removal';
 
 /**
  * One pass of deletion, as far as it goes; `gone` only where the look that it began with shows nothing, at a time when it would show
@@ -44,12 +46,13 @@ export async function removeParts(run: Run): Promise<Destroyed> {
   if (Object.values(seen).every((parts) => parts.length === 0)) {
     if (memory.isSettled()) return { state: 'gone' };
     const message = 'Nothing of the network is seen; looking again when AWS would show what was made last';
-    return { state: 'inProgress', message, pollMs: BLOCKED_POLL_MS };
+    return { state: 'inProgress', message, pollMs: UNSETTLED_POLL_MS };
   }
   const before = listed(run);
   const blocked = await removeInOrder(run);
   const elsewhere = addressesElsewhere(run);
   if (blocked.length > 0 || elsewhere.length > 0) return waitForOthers(run, { blocked, elsewhere });
+  memory.pauses.end(REMOVAL);
   const waitsForNAT = seen.natGateways.length > 0;
   return { state: 'inProgress', message: `Deleting ${before}`, pollMs: waitsForNAT ? NAT_POLL_MS : SOON_MS };
 }
@@ -148,6 +151,7 @@ async function removeOne<P extends Part>(
   }
 }
 
+/** Somebody else has to act, or AWS to let go of what it made for others. The longer nothing moves, the longer are the pauses. */
 async function waitForOthers(
   run: Run,
   { blocked, elsewhere }: { readonly blocked: readonly string[]; readonly elsewhere: readonly Address[] },
@@ -158,17 +162,28 @@ async function waitForOthers(
       `or take the tag ${CLUSTER_TAG} off to keep it`,
   );
   if (blocked.length > 0) messages.push(await heldMessage(run, blocked));
-  return { state: 'inProgress', message: messages.join('; '), pollMs: BLOCKED_POLL_MS };
+  const message = messages.join('; ');
+  const { pauses } = run.memory;
+  const sight = `${sightOf(run)}; ${message}`;
+  if (pauses.last(REMOVAL)?.why !== sight) pauses.end(REMOVAL);
+  return { state: 'inProgress', message, pollMs: pauses.lengthen(REMOVAL, sight) };
 }
 
 async function heldMessage(run: Run, blocked: readonly string[]): Promise<string> {
-  const ids = [...new Set(blocked)].join(', ');
+  const ids = [...new Set(blocked)].sort().join(', ');
   const inTheWay = await obstacles(run);
   if (inTheWay === '') return `AWS does not delete ${ids} yet: something still uses it`;
   return (
     `AWS does not delete ${ids} while it is used by ${inTheWay}; what the cluster has not made itself at AWS ` +
     'and takes along has to be deleted by whoever made it (load balancers of Services by deleting the Services)'
   );
+}
+
+/** What this pass began with. */
+function sightOf({ seen }: Run): string {
+  const gateways = seen.natGateways.map(({ id, state }) => `${id} ${state}`);
+  const ids = Object.values(seen).flatMap((parts: readonly Part[]) => parts.map(({ id }) => id));
+  return [...gateways, ...ids].sort().join(' ');
 }
 
 /** For people: `2 subnets, 1 VPC`. */

@@ -28,7 +28,7 @@ export async function ensureInternetGateway(run: Run, vpc: VPC): Promise<Interne
     return toInternetGateway((await run.session.ec2(run.ctx, command)).InternetGateway);
   });
   if (gateway === undefined || gateway.vpcIDs.includes(vpc.id)) return gateway;
-  const attached = await attempt(run, 'internet gateway', { doubles: false }, async () => {
+  const attached = await attempt(run, 'internet gateway', async () => {
     const command = new AttachInternetGatewayCommand({ InternetGatewayId: gateway.id, VpcId: vpc.id });
     await run.session.ec2(run.ctx, command);
     return gateway;
@@ -84,7 +84,7 @@ async function ensureRoute(run: Run, table: RouteTable, target: Target): Promise
     DestinationCidrBlock: INTERNET,
     ...('natGateway' in target ? { NatGatewayId: wanted } : { GatewayId: wanted }),
   };
-  await attempt(run, `route of ${table.id}`, { doubles: false }, async () => {
+  await attempt(run, `route of ${table.id}`, async () => {
     if (route === undefined) {
       try {
         await run.session.ec2(run.ctx, new CreateRouteCommand(input));
@@ -99,12 +99,12 @@ async function ensureRoute(run: Run, table: RouteTable, target: Target): Promise
 
 async function removeRoute(run: Run, { id: RouteTableId }: RouteTable): Promise<void> {
   const command = new DeleteRouteCommand({ RouteTableId, DestinationCidrBlock: INTERNET });
-  await attempt(run, `route of ${RouteTableId}`, { doubles: false }, () => run.session.ec2(run.ctx, command));
+  await attempt(run, `route of ${RouteTableId}`, () => run.session.ec2(run.ctx, command));
 }
 
 async function ensureAssociation(run: Run, table: RouteTable, subnetID: string): Promise<void> {
   if (table.associations.some((association) => association.subnetID === subnetID)) return;
-  await attempt(run, `route table of ${subnetID}`, { doubles: false }, () =>
+  await attempt(run, `route table of ${subnetID}`, () =>
     run.session.ec2(run.ctx, new AssociateRouteTableCommand({ RouteTableId: table.id, SubnetId: subnetID })),
   );
 }

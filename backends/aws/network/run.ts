@@ -24,6 +24,8 @@ export interface Run {
   readonly waits: Set<string>;
   /** The same, of what only machines need: a load balancer can be made meanwhile. */
   readonly waitsOfMachines: Set<string>;
+  /** The same, of what failed: milliseconds until it is looked at again. */
+  readonly postponed: Map<string, number>;
 }
 
 /** Which part of a network something is; there is one for each. */
@@ -78,7 +80,14 @@ export async function make<K extends Kind>(
     run.waits.add(`waiting to see whether the ${what} was made, since the answer of AWS was lost`);
     return undefined;
   }
-  const answer = await attempt(run, what, { doubles }, create);
+  const answer = await attempt(run, what, async () => {
+    try {
+      return await create();
+    } catch (error) {
+      if (error instanceof TransientError) run.memory.doubt(what);
+      throw error;
+    }
+  });
   if (answer === undefined) return undefined;
   // Not every answer repeats the tags that it was asked for.
   const made = { ...answer, role: slot.role, zone: slot.zone ?? '', tags: slotTags(run, slot) };
@@ -91,18 +100,12 @@ export async function make<K extends Kind>(
  * Sends a call that changes something. `undefined` where its success is not clear yet: what was made a moment ago is not known
  * everywhere at AWS, and something that we do not see may be ours. What is not cleared up within the window is thrown.
  */
-export async function attempt<T>(
-  run: Run,
-  what: string,
-  { doubles }: Repetition,
-  send: () => Promise<T>,
-): Promise<T | undefined> {
+export async function attempt<T>(run: Run, what: string, send: () => Promise<T>): Promise<T | undefined> {
   try {
     const answer = await send();
     run.memory.trust(what);
     return answer;
   } catch (error) {
-    if (doubles && error instanceof TransientError) run.memory.doubt(what);
     if (!isUnclear(run, what, error)) throw error;
     run.waits.add(`waiting for AWS to know of the ${what} everywhere`);
     return undefined;

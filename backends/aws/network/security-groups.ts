@@ -101,7 +101,7 @@ async function authorize(
       run.ctx,
       new AuthorizeSecurityGroupIngressCommand({ GroupId, IpPermissions: permissions.map(toIpPermission) }),
     );
-  await attempt(run, `rules of ${GroupId}`, { doubles: false }, async () => {
+  await attempt(run, `rules of ${GroupId}`, async () => {
     try {
       await send(add);
     } catch (error) {
@@ -118,7 +118,7 @@ async function authorizeEgress(
 ): Promise<void> {
   const IpPermissions = add.map(toIpPermission);
   const command = new AuthorizeSecurityGroupEgressCommand({ GroupId, IpPermissions });
-  await attempt(run, `rules of ${GroupId}`, { doubles: false }, () =>
+  await attempt(run, `rules of ${GroupId}`, () =>
     unlessRefused('InvalidPermission.Duplicate', () => run.session.ec2(run.ctx, command)),
   );
 }

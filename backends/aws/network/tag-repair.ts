@@ -18,9 +18,7 @@ export async function repairTags(run: Run): Promise<void> {
     [...byTags.values()].map((parts) => {
       const Resources = parts.map(({ id }) => id);
       const Tags = tagList(parts[0]?.tags ?? {});
-      return attempt(run, 'tags', { doubles: false }, () =>
-        run.session.ec2(run.ctx, new CreateTagsCommand({ Resources, Tags })),
-      );
+      return attempt(run, 'tags', () => run.session.ec2(run.ctx, new CreateTagsCommand({ Resources, Tags })));
     }),
   );
 }

@@ -88,7 +88,7 @@ async function ensureAttribute(
   read: () => Promise<boolean | undefined>,
   set: ModifyVpcAttributeCommand,
 ): Promise<void> {
-  await attempt(run, 'DNS settings of the VPC', { doubles: false }, async () => {
+  await attempt(run, 'DNS settings of the VPC', async () => {
     if ((await read()) !== true) await run.session.ec2(run.ctx, set);
   });
 }

@@ -13,10 +13,10 @@ const UNKNOWN = 'unknown';
 /** What a machine of the pool asks of EC2, as far as a TSMachine can say it. */
 export function machineSpec(spec: AWSMachinePoolSpec, instanceType = spec.instanceType): AWSMachineSpec {
   const { image, securityGroups, rootVolume, volumes, iamInstanceProfile, keyName, publicIP } = spec;
-  const { metadataOptions, tags, spot, onInterruption } = spec;
+  const { metadataOptions, tags, spot, onInterruption, onRebalance } = spec;
   const all = {
     ...{ image, securityGroups, rootVolume, volumes, iamInstanceProfile, keyName, publicIP },
-    ...{ metadataOptions, tags, spot, onInterruption },
+    ...{ metadataOptions, tags, spot, onInterruption, onRebalance },
   };
   const asked = Object.entries(all).filter(([, value]) => value !== undefined);
   return { instanceType, ...Object.fromEntries(asked) } as AWSMachineSpec;

@@ -8,11 +8,13 @@ import type { Ctx } from '../../../runtime/context.ts';
 import { TerminalError, TransientError } from '../../../runtime/errors.ts';
 import type { BootstrapData, Destroyed, Sizing } from '../../backend.ts';
 import type { EnsuredPool, MachinePoolBackend, PoolFacts, PoolGroup } from '../../machine-pool-backend.ts';
+import { openCluster, openRecorded } from '../account.ts';
+import { createNameMemory } from '../name-memory.ts';
+import type { Rest } from '../rest.ts';
 import type { AWSSession, AWSSessions } from '../session/session.ts';
 import { tagsOf, POOL_TAG } from '../tags.ts';
 import { launchFailure } from './activities.ts';
 import { groupName, stateOf } from './group.ts';
-import { createGroupMemory } from './group-memory.ts';
 import { changeGroup, createGroup, emptyGroup, findGroup, poolTag, setProtection } from './groups.ts';
 import { templateContent } from './launch-data.ts';
 import { createLaunchTemplates, type LaunchTemplates, type TemplateOwner } from './launch-templates.ts';
@@ -23,6 +25,7 @@ import { removePool } from './removal.ts';
 /** What a pool backend is made of. */
 export interface AWSPoolDeps extends PlaceSources {
   readonly sessions: AWSSessions;
+  readonly rest: Rest;
   readonly clock: Clock;
   /** Absent: sizes of machines are not known. */
   readonly sizing?: Sizing;
@@ -32,6 +35,8 @@ export interface AWSPoolDeps extends PlaceSources {
 const MOVING_POLL_MS = 5_000;
 const CREATED_POLL_MS = 2_000;
 const STEADY_POLL_MS = 120_000;
+/** The group, and its templates now and then. */
+const STEADY_CALLS = 1.5;
 /** Nobody tells us when somebody else scales. */
 const SIZED_ELSEWHERE_POLL_MS = 30_000;
 /** A launch takes about so long to be visible as an instance: before, nothing is wrong. */
@@ -41,9 +46,9 @@ const LAUNCH_MS = 30_000;
 export function createAWSPoolBackend(deps: AWSPoolDeps): MachinePoolBackend {
   const templates = createLaunchTemplates(deps);
   const shortages = createShortages(deps.clock);
-  const memory = createGroupMemory(deps.clock);
+  const memory = createNameMemory(deps.clock);
   return {
-    place: async (cluster) => placeOf(cluster),
+    place: (ctx, pool) => placeOf(ctx, deps.sessions, pool),
     async observe(ctx, pool) {
       const session = await open(ctx, deps.sessions, pool);
       const group = await findGroup(ctx, session, pool);
@@ -77,7 +82,9 @@ export function createAWSPoolBackend(deps: AWSPoolDeps): MachinePoolBackend {
       await templates.prune(ctx, session, ownerOf(pool), inUse);
       if (isChanged) return { template: wanted.material, pollMs: CREATED_POLL_MS };
       const waiting = await shortages.of(ctx, session, group);
-      return { template: wanted.material, ...waiting, pollMs: pollMsOf(pool, waiting.waiting) };
+      if (waiting.waiting !== undefined)
+        return { template: wanted.material, ...waiting, pollMs: MOVING_POLL_MS };
+      return { template: wanted.material, pollMs: restOf(pool, session, deps.rest) };
     },
     async close(ctx, pool, seen) {
       const session = await open(ctx, deps.sessions, pool);
@@ -97,17 +104,22 @@ export function createAWSPoolBackend(deps: AWSPoolDeps): MachinePoolBackend {
   };
 }
 
-function pollMsOf(pool: PoolFacts, waiting: EnsuredPool['waiting']): number {
-  if (waiting !== undefined) return MOVING_POLL_MS;
-  return pool.isSizedElsewhere ? SIZED_ELSEWHERE_POLL_MS : STEADY_POLL_MS;
+function restOf(pool: PoolFacts, session: AWSSession, rest: Rest): number {
+  const atLeastMs = pool.isSizedElsewhere ? SIZED_ELSEWHERE_POLL_MS : STEADY_POLL_MS;
+  return rest.after(session, { what: `pool ${groupName(pool)}`, calls: STEADY_CALLS, atLeastMs });
 }
 
-function placeOf(cluster: PoolFacts['cluster']): Readonly<Record<string, string>> {
-  const { region, identityRef } = awsOf(cluster);
+async function placeOf(
+  ctx: Ctx,
+  sessions: AWSSessions,
+  { namespace, cluster }: Pick<PoolFacts, 'namespace' | 'cluster'>,
+): Promise<Readonly<Record<string, string>>> {
+  const aws = awsOf(cluster);
   const infrastructureID = cluster?.infrastructureID;
   if (infrastructureID === undefined)
     throw new TransientError('The TSCluster has no spec.infrastructureID yet');
-  return { region, identity: identityRef.name, cluster: infrastructureID };
+  const { region, account } = await openCluster(ctx, sessions, { namespace, aws });
+  return { region, identity: aws.identityRef.name, account, cluster: infrastructureID };
 }
 
 function awsOf(cluster: PoolFacts['cluster']): AWSClusterSpec {
@@ -116,10 +128,16 @@ function awsOf(cluster: PoolFacts['cluster']): AWSClusterSpec {
   throw new TerminalError(Reason.InvalidMachine, message);
 }
 
-/** By what was recorded, not by what the cluster says: it may be gone. */
-function open(ctx: Ctx, sessions: AWSSessions, { namespace, choice }: PoolFacts): Promise<AWSSession> {
-  const { region = '', identity = '' } = choice;
-  return sessions.open(ctx, { namespace, identity, region });
+/** By what was recorded, not by what the cluster says: it may be gone. An older version has not recorded the account. */
+function open(
+  ctx: Ctx,
+  sessions: AWSSessions,
+  { namespace, choice, cluster }: PoolFacts,
+): Promise<AWSSession> {
+  const { region = '', identity = '', account = cluster?.aws?.accountID } = choice;
+  const told = 'this pool was made in';
+  const home = { namespace, identity, region, account, told };
+  return openRecorded(ctx, sessions, home, cluster?.aws?.identityRef.name);
 }
 
 function ownerOf(pool: PoolFacts): TemplateOwner {

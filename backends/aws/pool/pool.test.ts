@@ -13,8 +13,8 @@ import { FakeClock } from '../../../runtime/fake-clock.ts';
 import type { Ctx } from '../../../runtime/context.ts';
 import { createLogger } from '../../../runtime/logger.ts';
 import { GRANTS } from '../actions.ts';
+import { createNameMemory } from '../name-memory.ts';
 import { AWSRefusal, type AWSSession } from '../session/session.ts';
-import { createGroupMemory } from './group-memory.ts';
 import { createGroup, setProtection } from './groups.ts';
 import { failureOf } from './activities.ts';
 import { materialOf, userDataOf } from './bootstrap.ts';
@@ -100,7 +100,7 @@ const SPEC: AWSMachinePoolSpec = { instanceType: 'm5.large', image: { id: 'ami-1
 
 describe('a launch template', () => {
   const place = {
-    image: { id: 'ami-1', rootDevice: '/dev/sda1', rootSizeGiB: '8' },
+    image: { id: 'ami-1', rootDevice: '/dev/sda1', rootSizeGiB: '8', keptDevices: ['/dev/sdf'] },
     askedImage: '0123456789abcdef',
     subnetIDs: ['subnet-1'],
     securityGroupIDs: ['sg-1', 'sg-2'],
@@ -115,6 +115,13 @@ describe('a launch template', () => {
     expect(data.SecurityGroupIds).toBeUndefined();
     expect(data.NetworkInterfaces).toEqual([
       expect.objectContaining({ AssociatePublicIpAddress: true, Groups: ['sg-1', 'sg-2'] }),
+    ]);
+  });
+
+  it('leaves no volume of the image behind', () => {
+    expect(content({}).data.BlockDeviceMappings).toMatchObject([
+      { DeviceName: '/dev/sda1', Ebs: { DeleteOnTermination: true } },
+      { DeviceName: '/dev/sdf', Ebs: { DeleteOnTermination: true } },
     ]);
   });
 
@@ -310,7 +317,7 @@ describe('what AWS may not know yet', () => {
 
   it('a group that is not shown is gone a window after it may have been made, or when AWS has said that it goes', async () => {
     const clock = new FakeClock();
-    const memory = createGroupMemory(clock);
+    const memory = createNameMemory(clock);
     // By a process before this one.
     expect(memory.isSettled('g')).toBe(false);
     await clock.advance(60_000);

@@ -9,11 +9,11 @@ import {
 import type { Ctx } from '../../../runtime/context.ts';
 import type { Destroyed } from '../../backend.ts';
 import type { PoolFacts } from '../../machine-pool-backend.ts';
+import type { NameMemory } from '../name-memory.ts';
 import type { AWSSession } from '../session/session.ts';
 import { CLUSTER_TAG, POOL_TAG } from '../tags.ts';
 import { groupName } from './group.ts';
 import { deleteGroup, emptyGroup, findGroup, poolTag, setProtection } from './groups.ts';
-import type { GroupMemory } from './group-memory.ts';
 import type { LaunchTemplates, TemplateOwner } from './launch-templates.ts';
 
 const POLL_MS = 5_000;
@@ -31,7 +31,7 @@ export async function removePool(
     readonly pool: PoolFacts;
     readonly templates: LaunchTemplates;
     readonly owner: TemplateOwner;
-    readonly memory: GroupMemory;
+    readonly memory: NameMemory;
   },
 ): Promise<Destroyed> {
   const group = await findGroup(ctx, session, pool);

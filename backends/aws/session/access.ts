@@ -3,7 +3,6 @@
 import { GetCallerIdentityCommand } from '@aws-sdk/client-sts';
 import type { Client, SmithyResolvedConfiguration } from '@smithy/core/client';
 import type { HttpHandlerOptions, MetadataBearer } from '@smithy/types';
-import { Reason } from '../../../api/conditions.ts';
 import { type Clock, hasPassed } from '../../../runtime/clock.ts';
 import type { Ctx } from '../../../runtime/context.ts';
 import { TerminalError, TransientError } from '../../../runtime/errors.ts';
@@ -11,6 +10,7 @@ import type { AWSIdentity } from '../../cloud-identities.ts';
 import type { Caller, Calls } from './calls.ts';
 import { type Clients, type Connection, createClients } from './clients.ts';
 import { type Credentials, RenewedCredentials } from './credentials.ts';
+import { Denials } from './denials.ts';
 import { credentialsSource } from './identity.ts';
 import type { Service } from './limits.ts';
 import { checkRegion, explainFailure } from './region.ts';
@@ -33,30 +33,25 @@ export interface AccessDeps {
 const REFUSED_MS = 60_000;
 const OPEN_TIMEOUT_MS = 30_000;
 
-/** A session, and how it fares. */
-export interface KeptSession {
-  readonly session: AWSSession;
-  /** Its last call was refused because it may not make it, or AWS does not take its credentials. */
-  readonly isDenied: boolean;
-}
-
 /** Everything that sessions of one identity in one region share. */
 export class Access {
   /** {@link AWSIdentity.key}: another one needs another access. */
   readonly key: string;
+  readonly denials: Denials;
   readonly #deps: AccessDeps;
   readonly #who: Who;
   readonly #credentials: Credentials;
   readonly #clients: Clients;
   readonly #opening: SharedWork<string>;
   /** By namespace. */
-  readonly #sessions = new Map<string, KeptSession>();
+  readonly #sessions = new Map<string, AWSSession>();
   #account: string | undefined;
   #refused: { readonly error: TerminalError; readonly atMs: number } | undefined;
 
   constructor(deps: AccessDeps, who: Who, identity: AWSIdentity) {
     const { clock, calls, connection } = deps;
     this.key = identity.key;
+    this.denials = new Denials(clock);
     this.#deps = deps;
     this.#who = who;
     const source = credentialsSource({ connection, calls, clock, identity, who });
@@ -65,18 +60,22 @@ export class Access {
     this.#opening = new SharedWork({ clock, what: 'opening a session at AWS', timeoutMs: OPEN_TIMEOUT_MS });
   }
 
-  sessions(): Iterable<KeptSession> {
+  sessions(): Iterable<AWSSession> {
     return this.#sessions.values();
   }
 
   /** Callers of one namespace share a session, and their turn in the budget. */
   async session(ctx: Ctx, namespace: string): Promise<AWSSession> {
     const known = this.#sessions.get(namespace);
-    if (known !== undefined) return known.session;
+    if (known !== undefined) return known;
     const account = await this.#accountOf(ctx);
-    const made = keptSession(this.#deps.calls, this.#caller(account, namespace), this.#clients);
+    const { calls } = this.#deps;
+    const heard: Pick<Calls, 'call'> = {
+      call: (own, who, call) => this.denials.note(call.action, calls.call(own, who, call)),
+    };
+    const made = sessionOf(heard, this.#caller(account, namespace), this.#clients);
     this.#sessions.set(namespace, made);
-    return made.session;
+    return made;
   }
 
   async #accountOf(ctx: Ctx): Promise<string> {
@@ -117,32 +116,18 @@ export class Access {
   }
 }
 
-function keptSession(calls: Calls, caller: Caller, clients: Clients): KeptSession {
+function sessionOf(calls: Pick<Calls, 'call'>, caller: Caller, clients: Clients): AWSSession {
   const { account, region } = caller;
-  const kept = { isDenied: false };
-  const heard: Pick<Calls, 'call'> = { call: (ctx, who, call) => noted(kept, calls.call(ctx, who, call)) };
-  const session: AWSSession = {
+  return {
     account,
     region,
-    ec2: sender(heard, caller, 'ec2', clients.ec2),
-    elb: sender(heard, caller, 'elasticloadbalancing', clients.elb),
-    autoScaling: sender(heard, caller, 'autoscaling', clients.autoScaling),
-    secrets: sender(heard, caller, 'secretsmanager', clients.secrets),
-    parameters: sender(heard, caller, 'ssm', clients.parameters),
+    ec2: sender(calls, caller, 'ec2', clients.ec2),
+    elb: sender(calls, caller, 'elasticloadbalancing', clients.elb),
+    autoScaling: sender(calls, caller, 'autoscaling', clients.autoScaling),
+    secrets: sender(calls, caller, 'secretsmanager', clients.secrets),
+    parameters: sender(calls, caller, 'ssm', clients.parameters),
+    queues: sender(calls, caller, 'sqs', clients.queues),
   };
-  return Object.assign(kept, { session });
-}
-
-async function noted<T>(kept: { isDenied: boolean }, call: Promise<T>): Promise<T> {
-  try {
-    const answer = await call;
-    kept.isDenied = false;
-    return answer;
-  } catch (error) {
-    // Of a call without a definite answer nothing is learned.
-    if (error instanceof TerminalError) kept.isDenied = error.reason === Reason.CloudAccessDenied;
-    throw error;
-  }
 }
 
 /** The calls of one client. */

@@ -6,9 +6,11 @@ import type { Ctx } from '../../../runtime/context.ts';
 import { TerminalError } from '../../../runtime/errors.ts';
 import { counter, gauge, histogram, type Metrics } from '../../../runtime/metrics.ts';
 import { CallBudget, type Settle, type Verdict } from './budget.ts';
-import { classify, type Failure } from './classify.ts';
+import { classify, type Failure, NO_ANSWER } from './classify.ts';
+import { timeoutOf } from './clients.ts';
 import type { Credentials } from './credentials.ts';
 import { bucketOf, type Service } from './limits.ts';
+import { type Attempt, Reach } from './reach.ts';
 
 /** Who calls, and out of whose budget. */
 export interface Caller {
@@ -26,7 +28,10 @@ export interface Call<T> {
   readonly service: Service;
   /** Such as RunInstances. */
   readonly action: string;
-  readonly send: (options: { readonly abortSignal: AbortSignal }) => Promise<T>;
+  readonly send: (options: {
+    readonly abortSignal: AbortSignal;
+    readonly requestTimeout: number;
+  }) => Promise<T>;
 }
 
 export interface CallsDeps {
@@ -42,14 +47,24 @@ interface BudgetLabels {
   readonly bucket: string;
 }
 
+/** A call whose turn it is. */
+interface Sent {
+  readonly caller: Caller;
+  readonly generation: number;
+  readonly attempt: Attempt;
+  readonly settle: Settle;
+}
+
 /** Makes calls, and keeps the budgets of all accounts. */
 export class Calls {
   readonly #deps: CallsDeps;
+  readonly #reach: Reach;
   readonly #budgets = new Map<string, { readonly labels: BudgetLabels; readonly budget: CallBudget }>();
   readonly #metrics: ReturnType<typeof callMetrics>;
 
   constructor(deps: CallsDeps) {
     this.#deps = deps;
+    this.#reach = new Reach(deps);
     this.#metrics = callMetrics(deps.metrics);
     registerBudgetGauge(deps.metrics, () => this.#budgets.values());
   }
@@ -57,17 +72,35 @@ export class Calls {
   /** Rejects as {@link import('./session.ts').AWSSession} says. */
   async call<T>(ctx: Ctx, caller: Caller, call: Call<T>): Promise<T> {
     const { generation } = await caller.credentials.get(ctx);
-    const settle = await this.#turn(ctx, caller, call);
+    const { account, region } = caller;
+    const { service, action } = call;
+    // Before the wait for a turn, which would hold up as well.
+    const attempt = this.#reach.attempt({ account, region, service, action });
     try {
-      const answer = await call.send({ abortSignal: ctx.signal });
-      this.#metrics.requests.inc({ action: call.action, code: 'OK' });
+      const settle = await this.#turn(ctx, caller, call);
+      return await this.#send(ctx, call, { caller, generation, attempt, settle });
+    } finally {
+      attempt.end();
+    }
+  }
+
+  async #send<T>(ctx: Ctx, call: Call<T>, { caller, generation, attempt, settle }: Sent): Promise<T> {
+    const { clock } = this.#deps;
+    const { action } = call;
+    const sentMs = clock.now().getTime();
+    try {
+      const answer = await call.send({ abortSignal: ctx.signal, requestTimeout: timeoutOf(action) });
+      this.#metrics.requests.inc({ action, code: 'OK' });
       caller.credentials.accepted(generation);
       settle('accepted');
+      attempt.answered();
       return answer;
     } catch (error) {
-      const failure = classify(error, { action: call.action, identity: caller.identity });
-      this.#metrics.requests.inc({ action: call.action, code: failure.code });
+      const failure = classify(error, { action, identity: caller.identity });
+      this.#metrics.requests.inc({ action, code: failure.code });
       settle(verdictOf(failure));
+      if (failure.code !== NO_ANSWER) attempt.answered();
+      else attempt.unanswered(ctx.signal.aborted ? undefined : clock.now().getTime() - sentMs);
       throw afterwards(caller, generation, failure);
     }
   }

@@ -24,8 +24,8 @@ export interface Failure {
   readonly error: TransientError | AWSRefusal;
 }
 
-/** Label of a call that had no answer. */
-const NO_ANSWER = 'Network';
+/** {@link Failure.code} of a call that had no answer. */
+export const NO_ANSWER = 'Network';
 
 const THROTTLED: ReadonlySet<string> = new Set([
   ...['RequestLimitExceeded', 'Throttling', 'ThrottlingException', 'ThrottledException'],

@@ -6,6 +6,7 @@ import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { SQSClient } from '@aws-sdk/client-sqs';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { STSClient } from '@aws-sdk/client-sts';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
@@ -23,6 +24,14 @@ const MAX_SOCKETS = 100;
 const CONNECTION_TIMEOUT_MS = 5_000;
 /** RunInstances may take some ten seconds; a reconcile has sixty. */
 const REQUEST_TIMEOUT_MS = 40_000;
+/** What only asks is answered in a few seconds or not at all. */
+const READ_TIMEOUT_MS = 10_000;
+const READ = /^(Describe|List|Get|Search|AssumeRole)/;
+
+/** How long the answer to a call may take, in ms. A queue that is asked for messages (ReceiveMessage) holds the request on purpose. */
+export function timeoutOf(action: string): number {
+  return READ.test(action) ? READ_TIMEOUT_MS : REQUEST_TIMEOUT_MS;
+}
 
 /** `endpoint` replaces those of all services and regions. */
 export function createConnection(endpoint?: string): Connection {
@@ -53,6 +62,7 @@ export interface Clients {
   readonly autoScaling: () => AutoScalingClient;
   readonly secrets: () => SecretsManagerClient;
   readonly parameters: () => SSMClient;
+  readonly queues: () => SQSClient;
   readonly sts: () => STSClient;
 }
 
@@ -77,6 +87,8 @@ export function createClients(
     autoScaling: once(() => new AutoScalingClient(config)),
     secrets: once(() => new SecretsManagerClient(config)),
     parameters: once(() => new SSMClient(config)),
+    // The endpoint is that of the region, or the one that we were given: never one out of an answer.
+    queues: once(() => new SQSClient({ ...config, useQueueUrlAsEndpoint: false })),
     sts: once(() => new STSClient(config)),
   };
 }

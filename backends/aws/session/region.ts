@@ -7,6 +7,7 @@ import { TerminalError, TransientError } from '../../../runtime/errors.ts';
 import type { Caller, Calls } from './calls.ts';
 import { type Connection, createClients } from './clients.ts';
 import { fixedCredentials } from './credentials.ts';
+import { NotSentError } from './reach.ts';
 import { isRefused } from './session.ts';
 
 interface Asked {
@@ -60,6 +61,8 @@ export async function explainFailure(
 ): Promise<unknown> {
   const { error, calls, connection, caller } = options;
   const { region, credentials } = caller;
+  // It is nothing new, and was explained before.
+  if (error instanceof NotSentError) return error;
   if (error instanceof TransientError && codeOf(error.cause) === 'ENOTFOUND')
     return invalid(region, 'the name servers know no endpoint of AWS in this region');
   const home = homeOf(region);

@@ -4,6 +4,7 @@ import type * as AutoScaling from '@aws-sdk/client-auto-scaling';
 import type * as EC2 from '@aws-sdk/client-ec2';
 import type * as ELB from '@aws-sdk/client-elastic-load-balancing-v2';
 import type * as Secrets from '@aws-sdk/client-secrets-manager';
+import type * as SQS from '@aws-sdk/client-sqs';
 import type * as SSM from '@aws-sdk/client-ssm';
 import type { SmithyResolvedConfiguration } from '@smithy/core/client';
 import type { Command, HttpHandlerOptions, MetadataBearer } from '@smithy/types';
@@ -19,7 +20,8 @@ export type Send<In extends object, Out extends MetadataBearer, Options> = <I ex
 /**
  * Calls to one region as one identity. Every call is counted, waits for its turn in the budget of its account, and is never repeated
  * by the SDK itself. It rejects with TransientError (throttled, 5xx, connection, credentials that are being renewed: nothing is known
- * of what was done) or with {@link AWSRefusal} (a definite answer: nothing was done).
+ * of what was done; or {@link import('./reach.ts').NotSentError}, while nothing there answers) or with {@link AWSRefusal} (a definite
+ * answer: nothing was done).
  */
 export interface AWSSession {
   /** Equal for sessions of the same account and region, whoever they are: what is observed, and the budget, are shared by it. */
@@ -34,6 +36,7 @@ export interface AWSSession {
   >;
   readonly secrets: Send<Secrets.ServiceInputTypes, Secrets.ServiceOutputTypes, HttpHandlerOptions>;
   readonly parameters: Send<SSM.ServiceInputTypes, SSM.ServiceOutputTypes, HttpHandlerOptions>;
+  readonly queues: Send<SQS.ServiceInputTypes, SQS.ServiceOutputTypes, HttpHandlerOptions>;
 }
 
 /** Opens sessions, and keeps them until the identity changes. */
@@ -44,10 +47,10 @@ export interface AWSSessions {
     who: { readonly namespace: string; readonly identity: string; readonly region: string },
   ): Promise<AWSSession>;
   /**
-   * One for each account and region: the one opened last of those whose last call was not denied, if there is such a one. What was not
-   * opened for an hour does not count: its identity may be gone.
+   * One for each account and region to make calls of this action with: the one opened last of those which AWS has not denied it, and
+   * otherwise the one that was denied it longest ago. What was not opened for an hour does not count: its identity may be gone.
    */
-  all(): readonly AWSSession[];
+  all(action: string): readonly AWSSession[];
   close(): void;
 }
 

@@ -4,7 +4,7 @@ import { type Clock, hasPassed } from '../../../runtime/clock.ts';
 import type { Ctx } from '../../../runtime/context.ts';
 import type { Metrics } from '../../../runtime/metrics.ts';
 import type { AWSIdentity, CloudIdentities } from '../../cloud-identities.ts';
-import { Access, type KeptSession, type Who } from './access.ts';
+import { Access, type Who } from './access.ts';
 import { Calls } from './calls.ts';
 import { type Connection, createConnection } from './clients.ts';
 import type { AWSSession, AWSSessions } from './session.ts';
@@ -48,14 +48,15 @@ class KeptSessions implements AWSSessions {
     return this.#accessOf(who, identity).session(ctx, who.namespace);
   }
 
-  all(): readonly AWSSession[] {
+  all(action: string): readonly AWSSession[] {
     this.#forgetUnused();
-    const found = new Map<string, KeptSession>();
+    const found = new Map<string, { readonly session: AWSSession; readonly deniedMs: number }>();
     for (const { access } of [...this.#accesses.values()].sort((a, b) => a.usedMs - b.usedMs)) {
-      for (const kept of access.sessions()) {
-        const place = `${kept.session.account} ${kept.session.region}`;
-        const other = found.get(place);
-        if (other === undefined || other.isDenied || !kept.isDenied) found.set(place, kept);
+      const deniedMs = access.denials.sinceMs(action) ?? -Infinity;
+      for (const session of access.sessions()) {
+        const place = `${session.account} ${session.region}`;
+        // Where all are denied, each has its try in turn: one of them may have been given the right since.
+        if (deniedMs <= (found.get(place)?.deniedMs ?? Infinity)) found.set(place, { session, deniedMs });
       }
     }
     return [...found.values()].map(({ session }) => session);

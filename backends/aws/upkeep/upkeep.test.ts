@@ -3,13 +3,17 @@ import { describe, expect, it } from 'vitest';
 import type { AWSMachineSpec } from '../../../api/aws/machine.ts';
 import { TransientError } from '../../../runtime/errors.ts';
 import { FakeClock } from '../../../runtime/fake-clock.ts';
+import { createMetrics } from '../../../runtime/metrics.ts';
 import type { MachineFacts, UpkeepReport } from '../../backend.ts';
 import { createExistingResources } from '../instance/existing.ts';
 import { contextOf, machineNamed, recordNamed, sessionOf } from '../instance/instance.fixtures.ts';
 import { choiceOf } from '../instance/choice.ts';
 import { tagsOfInstance } from '../instance/request.ts';
 import { createInstanceStore } from '../instance/store.ts';
+import { createRest } from '../rest.ts';
 import { USER_DATA_TAG, type UserDataStore } from '../user-data/user-data.ts';
+import { rebalanceRecommendation } from './event.fixtures.ts';
+import { PlayedQueue } from './queue.fixtures.ts';
 import { createUpkeep } from './upkeep.ts';
 
 const ID = 'i-1';
@@ -43,6 +47,7 @@ interface World {
 interface Options {
   readonly tags?: Record<string, string>;
   readonly spotNotice?: boolean;
+  readonly maintenanceInHours?: number;
   /** Instead of an answer of EC2 about the network. */
   readonly networkError?: Error;
 }
@@ -58,16 +63,22 @@ function worldOf(made: MachineFacts, options: Options = {}) {
     ...tagsOfInstance({ machine: made, spec, intent, choice: choiceOf(intent)! }),
     ...options.tags,
   };
-  const session = sessionOf((action, input) => {
+  const queue = new PlayedQueue();
+  const ec2 = sessionOf((action, input) => {
     calls.push({ action, input });
     if (action === 'CreateTags')
       for (const { Key, Value } of (input as { Tags: { Key: string; Value: string }[] }).Tags)
         tags[Key] = Value;
     if (action === 'DescribeSecurityGroups') return { SecurityGroups: [{ GroupId: 'sg-found' }] };
+    if (action === 'DescribeInstanceStatus' && options.maintenanceInHours !== undefined) {
+      const NotBefore = new Date(clock.now().getTime() + options.maintenanceInHours * 3_600_000);
+      return { InstanceStatuses: [{ InstanceId: ID, Events: [{ Code: 'system-reboot', NotBefore }] }] };
+    }
     if (action !== 'DescribeSpotInstanceRequests') return {};
     const Status = { Code: 'marked-for-termination' };
     return { SpotInstanceRequests: options.spotNotice === true ? [{ InstanceId: ID, Status }] : [] };
   });
+  const session = { ...ec2, queues: queue.session.queues };
   const newManager = () => {
     const store = createInstanceStore({ clock, windowMs: 60_000, changed: () => undefined });
     const networkInterfaces = [{ id: 'eni-1', securityGroupIDs: ['sg-role'] }];
@@ -89,19 +100,25 @@ function worldOf(made: MachineFacts, options: Options = {}) {
         forget: () => undefined,
       },
       existing: createExistingResources(clock),
+      rest: createRest(clock),
       clock,
+      metrics: createMetrics(),
     });
   };
   let upkeep = newManager();
   return {
-    ...{ calls, removals },
+    ...{ calls, removals, queue },
+    async tick() {
+      await upkeep.tick(contextOf(clock));
+      await clock.settle();
+    },
     lookAfter: (machine: MachineFacts) =>
       upkeep.upkeep(contextOf(clock), machine, {
         ...{ state: 'running', providerID: `aws:///eu-central-1a/${ID}`, addresses: [] },
         ...{ failureDomain: 'eu-central-1a', message: '' },
       }),
     restart: () => void (upkeep = newManager()),
-  } satisfies World & { removals: string[] };
+  } satisfies World & { removals: string[]; queue: PlayedQueue; tick(): Promise<void> };
 }
 
 const writes = ({ calls }: Pick<World, 'calls'>) =>
@@ -111,7 +128,16 @@ describe('an interruption', () => {
   it('asks for the replacement of a worker where that is wanted', async () => {
     const machine = machineWith({ onInterruption: 'Replace' });
     const { interruption } = await worldOf(machine, { spotNotice: true }).lookAfter(machine);
-    expect(interruption).toMatchObject({ reason: 'SpotInterruption', replace: true });
+    expect(interruption).toMatchObject({ reason: 'SpotInterruption', replace: true, canWait: false });
+  });
+
+  it.each([
+    { hours: 48, canWait: true },
+    { hours: 0.5, canWait: false },
+  ])('by maintenance in $hours h: can wait: $canWait', async ({ hours, canWait }) => {
+    const machine = machineWith({ onInterruption: 'Replace' });
+    const { interruption } = await worldOf(machine, { maintenanceInHours: hours }).lookAfter(machine);
+    expect(interruption).toMatchObject({ reason: 'MaintenanceScheduled', replace: true, canWait });
   });
 
   it('of a control plane machine is only reported: with it a member of etcd would go', async () => {
@@ -119,6 +145,46 @@ describe('an interruption', () => {
     const { interruption } = await worldOf(machine, { spotNotice: true }).lookAfter(machine);
     expect(interruption).toMatchObject({ reason: 'SpotInterruption', replace: false });
     expect(interruption?.message).toContain('control plane machines are not replaced for it');
+  });
+});
+
+describe('a rebalance recommendation', () => {
+  const aws = {
+    ...{ region: 'eu-central-1', identityRef: { name: 'default' }, network: { managed: {} } },
+    interruptionQueue: 'interruptions',
+  };
+  const recommended = async (spec: Partial<AWSMachineSpec>, overrides: Partial<MachineFacts> = {}) => {
+    const machine = machineWith(spec, { cluster: { aws }, ...overrides });
+    const world = worldOf(machine);
+    await world.lookAfter(machine);
+    await world.tick();
+    world.queue.send(rebalanceRecommendation(ID));
+    await world.tick();
+    return (await world.lookAfter(machine)).interruption;
+  };
+
+  it('is told, and replaces a worker where onRebalance asks for it', async () => {
+    expect(await recommended({ onInterruption: 'Replace' })).toMatchObject({
+      ...{ reason: 'RebalanceRecommended', replace: false },
+    });
+    expect(await recommended({ onRebalance: 'Replace' })).toMatchObject({ replace: true, canWait: true });
+  });
+
+  it('replaces no control plane machine', async () => {
+    const interruption = await recommended({ onRebalance: 'Replace' }, { controlPlane: true });
+    expect(interruption).toMatchObject({ reason: 'RebalanceRecommended', replace: false });
+    expect(interruption?.message).toContain('control plane machines are not replaced for it');
+  });
+
+  it('is not heard of without a queue', async () => {
+    const { interruptionQueue: _queue, ...without } = aws;
+    expect(await recommended({ onRebalance: 'Replace' }, { cluster: { aws: without } })).toBeUndefined();
+  });
+
+  it('is no spot notice: onRebalance says nothing of that', async () => {
+    const machine = machineWith({ onRebalance: 'Replace' });
+    const { interruption } = await worldOf(machine, { spotNotice: true }).lookAfter(machine);
+    expect(interruption).toMatchObject({ reason: 'SpotInterruption', replace: false });
   });
 });
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Looks after living instances: their place in the load balancer, what was needed to boot them, what was changed on them outside, and
 // what AWS is about to do to them.
+import { Reason } from '../../../api/conditions.ts';
 import { parseProviderID } from '../../../api/provider-id.ts';
 import type { Clock } from '../../../runtime/clock.ts';
 import type { Ctx } from '../../../runtime/context.ts';
 import { errorMessage, TerminalError, TransientError } from '../../../runtime/errors.ts';
+import type { Metrics } from '../../../runtime/metrics.ts';
 import type { MachineFacts, Upkeep, UpkeepReport } from '../../backend.ts';
 import type { ExistingResources } from '../instance/existing.ts';
 import type { Observation } from '../instance/observation.ts';
@@ -13,11 +15,13 @@ import type { InstanceRecord } from '../instance/record.ts';
 import { openSession } from '../instance/where.ts';
 import type { TargetRegistry } from '../load-balancer/targets.ts';
 import type { NetworkReader } from '../network/facts.ts';
+import type { Rest } from '../rest.ts';
 import type { AWSSession, AWSSessions } from '../session/session.ts';
 import { CLUSTER_TAG } from '../tags.ts';
 import { REMOVED, USER_DATA_TAG, type UserDataStore } from '../user-data/user-data.ts';
 import { driftOf, isOurs, type Wanted } from './drift.ts';
-import { createInterruptions, type Notice } from './interruptions.ts';
+import type { Notice } from './event.ts';
+import { createInterruptions, type Interruptions } from './interruptions.ts';
 import { createRepair, type Repair } from './repair.ts';
 
 export interface UpkeepOptions {
@@ -29,19 +33,29 @@ export interface UpkeepOptions {
   readonly userData: UserDataStore;
   /** The one of the machine backend. */
   readonly observation: Pick<Observation, 'store' | 'wake'>;
+  readonly rest: Rest;
   readonly clock: Clock;
+  readonly metrics: Metrics;
 }
 
 /** The upkeep, and what has to be run every few seconds for it. */
 export interface AWSUpkeep extends Upkeep {
-  /** Asks for spot notices and planned maintenance where that is due. Never rejects. */
+  /** Asks for spot notices and planned maintenance where that is due, and sees to it that queues are read. Never rejects. */
   tick(ctx: Ctx): Promise<void>;
+  /** Ends at once what ticks have begun and left to itself. */
+  close(): void;
 }
 
 /** AWS did not answer: nothing is known to be wrong. */
 const RETRY_MS = 30_000;
 /** A target that somebody took out of the load balancer comes back in this time. */
 const TARGET_MS = 10 * 60_000;
+/** What happens sooner does not wait until other machines are replaced. */
+const SOON_MS = 60 * 60_000;
+/** Groups of a living instance are no hurry. */
+const GROUPS_MS = 10 * 60_000;
+/** Of one round over the control plane machines of a cluster: the targets three times, the groups once or twice. */
+const TARGET_CALLS = 9;
 
 /** What one duty found. */
 type Found = Pick<UpkeepReport, 'pollMs' | 'differs'> & {
@@ -61,7 +75,7 @@ interface Looked {
  * a machine is not unwell because nobody can look after it.
  */
 export function createUpkeep(options: UpkeepOptions): AWSUpkeep {
-  const { sessions, targets, userData, observation, clock } = options;
+  const { sessions, userData, observation, clock } = options;
   const interruptions = createInterruptions(options);
   const repair = createRepair(clock);
 
@@ -73,18 +87,33 @@ export function createUpkeep(options: UpkeepOptions): AWSUpkeep {
       if (record === undefined) return {};
       const looked: Looked = { session, machine, record };
       const found = [
-        await attempt(ctx, () => inLoadBalancer(ctx, targets, looked)),
+        await attempt(ctx, () => inLoadBalancer(ctx, options, looked)),
         await attempt(ctx, () => withoutUserData(ctx, userData, looked)),
         await attempt(ctx, () => inGroups(ctx, options, looked)),
       ];
       const wanted = Object.assign({}, ...found.map((one) => one.wanted)) as Wanted;
       found.push(await attempt(ctx, () => asSpecified(ctx, repair, looked, wanted)));
+      followQueue(interruptions, sessions, looked);
       const notice = await interruptions.of(ctx, session, id);
-      const interruption = notice && interruptionOf(machine, notice);
+      const interruption = notice && interruptionOf(machine, notice, clock.now().getTime());
       return { ...together(found), ...(interruption !== undefined && { interruption }) };
     },
     tick: (ctx) => interruptions.tick(ctx),
+    close: () => interruptions.close(),
   };
+}
+
+/** Read as whoever looks after this machine. */
+function followQueue(
+  interruptions: Pick<Interruptions, 'follow'>,
+  sessions: AWSSessions,
+  { session, machine, record }: Looked,
+): void {
+  // Without its TSCluster nobody knows.
+  if (machine.cluster === undefined) return;
+  const name = machine.cluster.aws?.interruptionQueue;
+  const open = (ctx: Ctx) => openSession(ctx, sessions, machine);
+  interruptions.follow(session, record.id, name === undefined ? undefined : { name, open });
 }
 
 function instanceIDOf(providerID: string): string {
@@ -105,7 +134,11 @@ async function attempt(ctx: Ctx, duty: () => Promise<Found>): Promise<Found> {
   }
 }
 
-async function inLoadBalancer(ctx: Ctx, targets: TargetRegistry, looked: Looked): Promise<Found> {
+async function inLoadBalancer(
+  ctx: Ctx,
+  { targets, rest }: Pick<UpkeepOptions, 'targets' | 'rest'>,
+  looked: Looked,
+): Promise<Found> {
   const { session, machine, record } = looked;
   const { cluster, infrastructureID } = machine;
   const balancer = cluster?.controlPlaneLoadBalancer;
@@ -113,7 +146,10 @@ async function inLoadBalancer(ctx: Ctx, targets: TargetRegistry, looked: Looked)
   if (cluster?.aws === undefined || infrastructureID === undefined) return {};
   const scope = { infrastructureID, spec: cluster.aws, nlb: balancer.nlb, type: balancer.type };
   const registration = await targets.register(ctx, session, scope, record.id);
-  if (registration.done) return { pollMs: TARGET_MS };
+  if (registration.done) {
+    const resting = { what: `targets ${infrastructureID}`, calls: TARGET_CALLS, atLeastMs: TARGET_MS };
+    return { pollMs: rest.after(session, resting) };
+  }
   ctx.log.info({ message: registration.message }, 'Waiting for the load balancer to take the instance');
   return { pollMs: registration.pollMs };
 }
@@ -132,7 +168,8 @@ async function inGroups(ctx: Ctx, options: UpkeepOptions, { session, machine }: 
   // Those of a pool are its group's.
   if (intent?.choice === undefined || spec.aws === undefined) return {};
   if (cluster?.aws === undefined || infrastructureID === undefined) return {};
-  const facts = await options.network.networkFacts(ctx, session, { infrastructureID, spec: cluster.aws });
+  const asked = { infrastructureID, spec: cluster.aws };
+  const facts = await options.network.networkFacts(ctx, session, asked, GROUPS_MS);
   const securityGroupIDs = await groupsOf(ctx, session, options, { machine, spec: spec.aws, facts });
   return { wanted: { securityGroupIDs } };
 }
@@ -151,11 +188,19 @@ async function asSpecified(
 }
 
 /** Of control plane machines KubeadmControlPlane knows when etcd can do without one; a notice does not. */
-function interruptionOf(machine: MachineFacts, notice: Notice): UpkeepReport['interruption'] {
-  const isWanted = machine.spec.aws?.onInterruption === 'Replace';
-  if (!isWanted || !machine.controlPlane) return { ...notice, replace: isWanted };
-  const message = `${notice.message}; control plane machines are not replaced for it`;
-  return { ...notice, message, replace: false };
+function interruptionOf(
+  machine: MachineFacts,
+  { reason, message, fromMs }: Notice,
+  nowMs: number,
+): UpkeepReport['interruption'] {
+  const { onInterruption, onRebalance } = machine.spec.aws ?? {};
+  const isWanted = (reason === Reason.RebalanceRecommended ? onRebalance : onInterruption) === 'Replace';
+  if (isWanted && machine.controlPlane)
+    return { reason, message: `${message}; control plane machines are not replaced for it`, replace: false };
+  // A recommendation has no time; the notice that it may lead to has two minutes.
+  const isLater = fromMs !== undefined && fromMs - nowMs > SOON_MS;
+  const canWait = reason === Reason.RebalanceRecommended || isLater;
+  return { reason, message, replace: isWanted, canWait };
 }
 
 function together(found: readonly Found[]): UpkeepReport {

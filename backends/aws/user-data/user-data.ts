@@ -7,16 +7,23 @@ import { TransientError } from '../../../runtime/errors.ts';
 import type { BootstrapData, CreateIntent, MachineFacts } from '../../backend.ts';
 import { choiceOf } from '../instance/choice.ts';
 import { type AWSSession, AWSRefusal } from '../session/session.ts';
-import { MACHINE_TAG, tagsOf, TOKEN_TAG } from '../tags.ts';
+import { MACHINE_TAG, MACHINE_UID_TAG, tagsOf, TOKEN_TAG } from '../tags.ts';
 import { fetchingDocument } from './document.ts';
 import { type Form, formOf, mayBeStored, type Service } from './form.ts';
 import { createMemory, type Stash } from './memory.ts';
 import { VAULTS } from './vault.ts';
 
-/** On an instance: where its bootstrap data waited, as `<service>:<number of parts>:<name without the number>`, or {@link REMOVED}. */
+/** On an instance: where its bootstrap data waited, as `<service>:<number of parts>:<name without the number>`, {@link REMOVED} or {@link UNKNOWN}. */
 export const USER_DATA_TAG = 'ts-provider/user-data';
 /** Nothing waits any more. Written by whoever has called {@link UserDataStore.remove}, so that nobody has to ask again. */
 export const REMOVED = 'removed';
+/** It boots nothing, but whoever was to make another one with its token may have stored something for that, and died. */
+const UNKNOWN = 'unknown';
+
+/** Further tags of an instance that is made only to use its token up. None where the machine's settings let nothing be stored. */
+export function tagsOfFence(machine: MachineFacts): Readonly<Record<string, string>> {
+  return mayBeStored(machine) ? { [USER_DATA_TAG]: UNKNOWN } : {};
+}
 
 /** What RunInstances gets. */
 export interface PreparedUserData {
@@ -39,8 +46,8 @@ export interface UserDataStore {
     data: BootstrapData,
   ): Promise<PreparedUserData>;
   /**
-   * Deletes what was stored for the machine; no call where nothing was, or it was deleted before. `instanceTags`: of its instance, where
-   * that was ever seen: without them it takes one look where the settings of the machine leave it open.
+   * Deletes what was stored for the machine, by any of its attempts; no call where nothing was, or it was deleted before. `instanceTags`:
+   * of its instance, where that was ever seen: without them it takes a look where the settings of the machine leave it open.
    */
   remove(
     ctx: Ctx,
@@ -108,10 +115,10 @@ export function createUserDataStore({ reachedAt }: UserDataStoreOptions = {}): U
       const clientToken = intent?.clientToken ?? '';
       if (known.length === 0 && !isToBeSought(machine, instanceTags)) return;
       if (known.length === 0 && memory.wasRemoved(clientToken)) return;
-      const isStored = known.length > 0 || instanceTags !== undefined;
+      const isStored = known.length > 0 || isNamed(instanceTags);
       for (const service of servicesOf(machine, instanceTags, known)) {
-        // Another manager may have stored other data for the same token, and ended before it could tell anybody.
-        const found = await find(ctx, session, { service, clientToken, isStored });
+        // Another manager may have stored data for an attempt before, or others for the same one, and ended before it told anybody.
+        const found = await find(ctx, session, { service, machine, isStored });
         const told = known.filter((stash) => stash.service === service).flatMap(({ names }) => names);
         const tagged = namesInTag(machine, instanceTags?.[USER_DATA_TAG], service);
         await VAULTS[service].delete(ctx, session, [...new Set([...told, ...tagged, ...found])]);
@@ -137,19 +144,25 @@ function isToBeSought(
   return machine.intent !== undefined && mayBeStored(machine);
 }
 
+/** Whether the instance itself says that something was stored. */
+function isNamed(instanceTags: Readonly<Record<string, string>> | undefined): boolean {
+  return (instanceTags?.[USER_DATA_TAG] ?? UNKNOWN) !== UNKNOWN;
+}
+
 interface Sought {
   readonly service: Service;
-  /** '' where none was promised. */
-  readonly clientToken: string;
+  readonly machine: MachineFacts;
   /** Something was stored for sure. */
   readonly isStored: boolean;
 }
 
 async function find(ctx: Ctx, session: AWSSession, sought: Sought): Promise<string[]> {
-  const { service, clientToken, isStored } = sought;
-  if (clientToken === '') return [];
+  const { service, machine, isStored } = sought;
+  const { namespace, name, uid, intent } = machine;
+  if (intent === undefined) return [];
+  const { clientToken } = intent;
   try {
-    return await VAULTS[service].find(ctx, session, clientToken);
+    return await VAULTS[service].find(ctx, session, { machine: `${namespace}/${name}`, uid, clientToken });
   } catch (error) {
     const isDenied = error instanceof AWSRefusal && error.reason === Reason.CloudAccessDenied;
     if (isStored || !isDenied) throw error;
@@ -199,7 +212,11 @@ function tagsOfStored(machine: MachineFacts, clientToken: string): Record<string
     role: 'user-data',
     name: `${machine.namespace}/${machine.name}`,
     user: [machine.cluster?.aws?.tags, machine.spec.aws?.tags],
-    own: { [MACHINE_TAG]: `${machine.namespace}/${machine.name}`, [TOKEN_TAG]: clientToken },
+    own: {
+      [MACHINE_TAG]: `${machine.namespace}/${machine.name}`,
+      [MACHINE_UID_TAG]: machine.uid,
+      [TOKEN_TAG]: clientToken,
+    },
   });
 }
 

@@ -14,7 +14,7 @@ import {
 } from '@aws-sdk/client-ssm';
 import type { Ctx } from '../../../runtime/context.ts';
 import { type AWSSession, isRefused } from '../session/session.ts';
-import { tagList, TOKEN_TAG } from '../tags.ts';
+import { MACHINE_UID_TAG, tagList, tagValue, TOKEN_TAG } from '../tags.ts';
 import type { Service } from './form.ts';
 
 /** One part of the data. */
@@ -34,8 +34,16 @@ export interface Vault {
   put(ctx: Ctx, session: AWSSession, part: Stored): Promise<void>;
   /** Those that are not there are as good as deleted. */
   delete(ctx: Ctx, session: AWSSession, names: readonly string[]): Promise<void>;
-  /** Names of everything that was stored for a client token. */
-  find(ctx: Ctx, session: AWSSession, clientToken: string): Promise<string[]>;
+  /** Names of everything that was stored for a machine, by any of its attempts. */
+  find(ctx: Ctx, session: AWSSession, sought: SoughtMachine): Promise<string[]>;
+}
+
+/** What is tagged with the UID belongs to the machine, and what is tagged with the token too: a restored object has another UID. */
+export interface SoughtMachine {
+  /** `<namespace>/<name>` of the TSMachine. */
+  readonly machine: string;
+  readonly uid: string;
+  readonly clientToken: string;
 }
 
 const secretsManager: Vault = {
@@ -57,21 +65,21 @@ const secretsManager: Vault = {
       await tolerate(session.secrets(ctx, command), 'ResourceNotFoundException');
     }
   },
-  async find(ctx, session, clientToken) {
+  async find(ctx, session, { machine, uid, clientToken }) {
     const names: string[] = [];
     let next: string | undefined;
     do {
       const answer: ListSecretsCommandOutput = await session.secrets(
         ctx,
         new ListSecretsCommand({
-          Filters: [{ Key: 'tag-value', Values: [clientToken] }],
+          Filters: [{ Key: 'tag-value', Values: [machine] }],
           MaxResults: 100,
           ...(next !== undefined && { NextToken: next }),
         }),
       );
-      // The filter takes prefixes of any tag.
-      const ours = (answer.SecretList ?? []).filter(({ Tags = [] }) =>
-        Tags.some(({ Key, Value }) => Key === TOKEN_TAG && Value === clientToken),
+      // The filter takes prefixes of any tag, and what has our name may belong to the original of which this machine is a copy.
+      const ours = (answer.SecretList ?? []).filter(
+        ({ Tags }) => tagValue(Tags, MACHINE_UID_TAG) === uid || tagValue(Tags, TOKEN_TAG) === clientToken,
       );
       names.push(...ours.flatMap(({ Name }) => Name ?? []));
       next = answer.NextToken;
@@ -105,24 +113,35 @@ const parameterStore: Vault = {
       await session.parameters(ctx, new DeleteParametersCommand({ Names: some }));
     }
   },
-  async find(ctx, session, clientToken) {
-    const names: string[] = [];
-    let next: string | undefined;
-    do {
-      const answer: DescribeParametersCommandOutput = await session.parameters(
-        ctx,
-        new DescribeParametersCommand({
-          ParameterFilters: [{ Key: `tag:${TOKEN_TAG}`, Values: [clientToken] }],
-          MaxResults: 50,
-          ...(next !== undefined && { NextToken: next }),
-        }),
-      );
-      names.push(...(answer.Parameters ?? []).flatMap(({ Name }) => Name ?? []));
-      next = answer.NextToken;
-    } while (next !== undefined);
-    return names;
+  async find(ctx, session, { uid, clientToken }) {
+    // Filters add up, and the answer has no tags.
+    const byUID = await parametersWith(ctx, session, [MACHINE_UID_TAG, uid]);
+    const byToken = await parametersWith(ctx, session, [TOKEN_TAG, clientToken]);
+    return [...new Set([...byUID, ...byToken])];
   },
 };
+
+async function parametersWith(
+  ctx: Ctx,
+  session: AWSSession,
+  [key, value]: readonly [string, string],
+): Promise<string[]> {
+  const names: string[] = [];
+  let next: string | undefined;
+  do {
+    const answer: DescribeParametersCommandOutput = await session.parameters(
+      ctx,
+      new DescribeParametersCommand({
+        ParameterFilters: [{ Key: `tag:${key}`, Values: [value] }],
+        MaxResults: 50,
+        ...(next !== undefined && { NextToken: next }),
+      }),
+    );
+    names.push(...(answer.Parameters ?? []).flatMap(({ Name }) => Name ?? []));
+    next = answer.NextToken;
+  } while (next !== undefined);
+  return names;
+}
 
 /** By name of the service. */
 export const VAULTS: Readonly<Record<Service, Vault>> = {
