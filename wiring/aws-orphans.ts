@@ -39,8 +39,8 @@ export function tellOfOrphan({
   return (orphan) => {
     const cluster = clusterOf(base, orphan);
     if (cluster === undefined) return;
-    const { instanceID, namespace, name, region } = orphan;
-    const what = `Instance ${instanceID} in ${region} was made for TSMachine ${namespace}/${name}, and no TSMachine has it`;
+    const { instanceID, namespace, name, region, account } = orphan;
+    const what = `Instance ${instanceID} in ${region} of account ${account} was made for TSMachine ${namespace}/${name}, and no TSMachine has it`;
     const note = orphan.isRemoved
       ? `${what}; it is terminated now, as --aws-orphans asks`
       : `${what}; look at it and terminate it`;

@@ -134,7 +134,7 @@ async function somebodyElses(): Promise<string[]> {
 const livingIDs = async () => (await world.living()).map(({ InstanceId }) => InstanceId).sort();
 
 function orphanFound(id: string, end: string): unknown[] {
-  const what = `Instance ${id} in us-east-1 was made for TSMachine ns/gone, and no TSMachine has it; ${end}`;
+  const what = `Instance ${id} in us-east-1 of account 123456789012 was made for TSMachine ns/gone, and no TSMachine has it; ${end}`;
   return [TSClusterKind.kind, expect.objectContaining({ reason: 'OrphanFound', note: what })];
 }
 
