@@ -115,7 +115,9 @@ async function userDataOf(ec2: EC2Client, { InstanceId, Placement }: Instance): 
 }
 
 function guestOf(instance: Instance, version: string): Guest {
-  const { InstanceId: id = '', Placement, PrivateDnsName: name = '', PrivateIpAddress = '' } = instance;
+  const { InstanceId: id = '', Placement, PrivateIpAddress = '' } = instance;
+  // By resource, not by address: moto gives the address of an instance that ended to the next one, and core deletes Nodes by name.
+  const name = `${id}.ec2.internal`;
   const zone = Placement?.AvailabilityZone ?? '';
   return {
     ...{ id, name, version, state: 'running', message: '', namespace: '', clusterName: '' },

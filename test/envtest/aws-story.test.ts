@@ -90,6 +90,13 @@ describe.each(MODES)('in $what', ({ what, template, prepare }) => {
     labels?.[CONTROL_PLANE_LABEL] !== undefined;
   const workers = async () => (await list()).filter(({ metadata }) => !isControlPlane(metadata.labels));
   const running = async () => (await list()).filter((one) => phaseOf(one) === 'Running').length;
+  /** Those that are not, and why. */
+  const others = async () =>
+    Object.fromEntries(
+      (await list())
+        .filter((one) => phaseOf(one) !== 'Running')
+        .map((one) => [one.metadata.name, `${phaseOf(one)}: ${conditionText(one, 'Ready')}`]),
+    );
   const scale = (replicas: number) =>
     environment.client.patch(MachineDeploymentKind, at(`${NAME}-md-0`), { spec: { replicas } });
   const instanceIDs = async (role?: string) =>
@@ -99,11 +106,11 @@ describe.each(MODES)('in $what', ({ what, template, prepare }) => {
       .sort();
   const untilRunning = (count: number) =>
     expect
-      .poll(async () => ({ running: await running(), trouble: guests.trouble() }), soon)
-      .toEqual({
-        running: count,
-        trouble: {},
-      });
+      .poll(
+        async () => ({ running: await running(), others: await others(), trouble: guests.trouble() }),
+        soon,
+      )
+      .toEqual({ running: count, others: {}, trouble: {} });
 
   beforeAll(async () => {
     const variables = await prepare();
