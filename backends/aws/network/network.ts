@@ -69,8 +69,8 @@ export function createAWSNetwork({
   const reader = createNetworkReader(clock);
   const memories = new Map<string, Remembered>();
   const nowMs = () => clock.now().getTime();
-  const open = (ctx: Ctx, { namespace, ...cluster }: Pick<ClusterFacts, 'namespace' | 'name' | 'spec'>) =>
-    openCluster(ctx, sessions, { namespace, aws: requireAWS({ namespace, ...cluster }) });
+  const open = (ctx: Ctx, cluster: Pick<ClusterFacts, 'namespace' | 'name' | 'spec'>) =>
+    openCluster(ctx, sessions, { namespace: cluster.namespace, aws: requireAWS(cluster) });
   const recall = ({ infrastructureID }: ClusterFacts) =>
     recallOf(memories, infrastructureID, { clock, windowMs });
   const forget = (infrastructureID: string) => {
